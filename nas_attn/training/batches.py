@@ -1,4 +1,4 @@
-"""The batches of a run: which crops make up which step, by (seed, step) alone, and how they are cut."""
+"""The batches of a run: which crops make up each step, and how they are cut. Both depend on (seed, step) alone."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ class BatchPlan:
     ) -> BatchPlan:
         """Plan ``steps`` batches of a set.
 
-        A crop of a clip is T crops of consecutive frames, cut, flipped and tinted alike, which follow one another:
-        batches are T times as large as the budget says.
+        For clips, each crop becomes T consecutive crops: T consecutive frames, cut, flipped and tinted alike.
+        Batches are then T times as large as the budget says.
 
         Args:
             images: the set.
             steps: number of batches.
-            budget: for the size of a batch, that of all processes together.
+            budget: gives the batch size, summed over all processes.
             seed: of the order and the crops.
             rank: number of this process; it gets every ``world_size``-th crop of a batch.
             world_size: number of processes that train together.
@@ -72,8 +72,7 @@ class BatchPlan:
     def draw(cls, n_images: int, steps: int, budget: Budget, seed: int) -> BatchPlan:
         """Plan ``steps`` batches, on the CPU.
 
-        Every image is used once before any is used again. The first steps of a longer plan are the steps of
-        a shorter one.
+        Every image is used once before any is used again. A longer plan begins with the steps of a shorter one.
         """
         used = max(1, round(n_images * budget.train_fraction))
         subset = torch.randperm(n_images, generator=keyed_generator("subset", n_images))[:used]
@@ -96,7 +95,7 @@ class BatchPlan:
 
 
 def crop_loader(images: DeviceImages, plan: BatchPlan, size: int) -> CropLoader:
-    """The loader that fits where the images are.
+    """The crop loader for a set: resident if the images are on the device, streamed otherwise.
 
     Args:
         images: the training set.
@@ -107,10 +106,10 @@ def crop_loader(images: DeviceImages, plan: BatchPlan, size: int) -> CropLoader:
 
 
 class CropLoader(Protocol):
-    """Raw crops for the steps of a run, equal whatever their source."""
+    """Raw crops for the steps of a run; resident and streamed loaders give equal crops."""
 
     def prepare(self, step: int) -> None:
-        """Called before each step that may be looked up next; never part of a CUDA graph."""
+        """Make the crops of a step available. Called before each step, never inside a CUDA graph."""
 
     def __call__(self, step: Tensor) -> tuple[Tensor, Tensor]:
         """The crops of a step, on the device.
@@ -120,15 +119,15 @@ class CropLoader(Protocol):
 
 
 class ResidentCrops:
-    """Cuts crops on the device, from images that are there."""
+    """Cuts crops on the device, from images that are already there."""
 
     def __init__(self, images: DeviceImages, plan: BatchPlan, size: int) -> None:
         self._images, self._size = images, size
         self._plan = plan.to(images.device)
-        _ = images.starts, images.least_side  # made now: a CUDA graph must not wait for the device
+        _ = images.starts, images.least_side  # computed now: a CUDA graph must not wait for the device
 
     def prepare(self, step: int) -> None:
-        """Nothing: the images are there."""
+        """Do nothing: the images are already on the device."""
 
     def __call__(self, step: Tensor) -> tuple[Tensor, Tensor]:
         which = self._plan.images.index_select(0, step)[0]
@@ -137,13 +136,13 @@ class ResidentCrops:
 
 
 class StreamedCrops:
-    """Cuts the crops of many steps on the CPU and brings them to the device together.
+    """Cuts the crops of many steps on the CPU and copies them to the device together.
 
     Args:
         images: the training set, on the CPU.
         plan: the batches, on the CPU.
         size: side of the crops in pixels.
-        portion: steps whose crops are brought at once; None takes as many as 128 MiB hold.
+        portion: number of steps whose crops are copied at once; None takes as many as fit into 128 MiB.
     """
 
     def __init__(self, images: DeviceImages, plan: BatchPlan, size: int, *, portion: int | None = None) -> None:
@@ -158,7 +157,7 @@ class StreamedCrops:
         self._masks = torch.zeros((*shape, size, size), dtype=images.masks.dtype, device=images.device)
 
     def prepare(self, step: int) -> None:
-        """Bring the portion of this step, unless it is here."""
+        """Copy the portion that contains this step, unless it is already on the device."""
         if step // self._portion == self._here:
             return
         self._here = step // self._portion
@@ -176,9 +175,9 @@ class StreamedCrops:
 
 
 def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) -> tuple[Tensor, Tensor]:
-    """Cut and flip crops by indexing, where the images are.
+    """Cut and flip crops by indexing, on the device that holds the images.
 
-    Where an image is smaller than its crop, copies of its border stand beyond it, and their mask is ignored.
+    If an image is smaller than its crop, its border pixels are repeated and the mask there is ignored.
 
     Args:
         source: the set.
@@ -201,7 +200,7 @@ def cut_crops(source: DeviceImages, images: Tensor, draws: Tensor, size: int) ->
 
 
 def _window(lengths: Tensor, position: Tensor, flip: Tensor, size: int) -> Tensor:
-    """The ``size`` coordinates of each crop along one axis; inside the image wherever it is large enough."""
+    """The ``size`` coordinates of each crop along one axis; within the image if the image is large enough."""
     room = (lengths - size).clamp(min=0)
     start = (position * (room + 1)).long().minimum(room)
     steps = torch.arange(size, device=lengths.device)
@@ -210,7 +209,7 @@ def _window(lengths: Tensor, position: Tensor, flip: Tensor, size: int) -> Tenso
 
 
 def tint(inputs: Tensor, draws: Tensor, recipe: Recipe) -> Tensor:
-    """Change brightness and contrast of normalised crops as their draws say, within the recipe's strength.
+    """Change brightness and contrast of normalised crops by their random draws, within the recipe's strength.
 
     Shape: (N, C, S, S), (N, 6) -> (N, C, S, S).
     """

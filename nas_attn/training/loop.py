@@ -21,16 +21,17 @@ from nas_attn.training.step import TrainingStep
 
 _CURVE_POINTS = 20
 _LEAST_GRAPH_STEPS = 32
-"""Below, recording a graph takes longer than it saves."""
+"""In shorter runs, recording a graph takes longer than it saves."""
 
 
 @dataclass(frozen=True)
 class TrainedRun:
-    """What is known of a run when it has ended.
+    """The curve and the engine of a finished run.
 
     Args:
         curve: the training loss, at about twenty points.
-        engine: how its steps were taken: ``eager``, ``cuda graph``, or ``eager:`` and why not as a graph.
+        engine: how its steps were taken: ``eager``, ``cuda graph``, or ``eager:`` and the reason why not as a
+            graph.
     """
 
     curve: tuple[CurvePoint, ...]
@@ -49,21 +50,21 @@ def train_run(
     pool: GraphPool | None = None,
     parts: int = 1,
 ) -> TrainedRun:
-    """Train a module in place for the whole budget; it is then in eval mode, ready to be judged.
+    """Train a module in place for the whole budget, and leave it in eval mode, ready to be scored.
 
-    With the same module, images, budget and seed the result is the same, on a CPU with one thread bit for
-    bit. The module's parameters become views of two flat buffers.
+    The same module, images, budget and seed give the same result; on a CPU with one thread it is the same bit for
+    bit. The module's parameters become views of a few flat buffers.
 
     Args:
         module: initialised, on the device of the images; maps (N, C, H, W) to logits (N, K, H, W).
         images: the training set.
         budget: number and size of the batches.
         seed: of the order and the crops.
-        recipe: the frozen recipe unless another is given.
-        precision: float32 unless another is given.
-        graphs: take the steps as CUDA graphs where the device and the module can.
-        pool: memory that the graphs of this process share; None takes some for this run alone.
-        parts: how many parts of a batch follow one another, which saves memory.
+        recipe: None is the frozen recipe.
+        precision: None is float32.
+        graphs: take the steps as CUDA graphs if the device and the module allow it.
+        pool: memory that the graphs of this process share; None uses memory for this run alone.
+        parts: number of parts that a batch is split into, to save memory.
     Raises:
         DivergedError: the loss or a weight stopped being finite.
     """
@@ -90,7 +91,7 @@ def train_run(
 
 
 def _optimise(step: TrainingStep, engine: Engine, steps: int) -> tuple[CurvePoint, ...]:
-    """Take all steps; only the points of the curve wait for the device."""
+    """Take all steps; wait for the device only at the points of the curve."""
     curve: list[CurvePoint] = []
     every = max(1, steps // _CURVE_POINTS)
     begun = 0

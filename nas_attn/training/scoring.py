@@ -1,4 +1,4 @@
-"""What a trained network is worth on a set of images: the one scorer of search, full training and panels."""
+"""Scoring of a trained network on a set of images: one scorer for search, full training and panels."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ _BATCH_PIXELS = 2**18
 
 @dataclass(frozen=True, eq=False)
 class SegmentedImages:
-    """A rectangle of images of one size, each of them new, with what a network says of it.
+    """The network's scores for one rectangle of some images of equal size.
+
+    Frames that an earlier window of their clip has already covered are left out.
 
     Args:
-        numbers: of the images in their set, beside its pixels.
-        rows: of the images; all of them where they went through the network in one piece.
+        numbers: of the images in their set, on the device that holds the set.
+        rows: of the images; all rows if the images went through the network in one piece.
         columns: likewise.
         logits: unnormalised scores.
         masks: true classes; 255 is ignored.
@@ -48,12 +50,12 @@ class SegmentedImages:
 
 @dataclass(frozen=True, eq=False)
 class JudgedImages:
-    """How a network's answers overlap with the masks of a set.
+    """How a network's predictions overlap with the masks of a set.
 
     Args:
         overlaps: image by image.
-        loss: mean training loss over the whole set, of large images that of their tiles.
-        pixels: of the set.
+        loss: mean training loss over the whole set; large images contribute the loss of their tiles.
+        pixels: number of pixels of the set.
     """
 
     overlaps: Overlaps
@@ -62,11 +64,11 @@ class JudgedImages:
 
     @classmethod
     def of_folds(cls, judged: Sequence[JudgedImages], numbers: Sequence[Sequence[int]]) -> JudgedImages:
-        """The folds of a set as the whole set.
+        """Join the folds of a set into the whole set.
 
         Args:
-            judged: of each fold.
-            numbers: of its images in the whole set.
+            judged: the result of each fold.
+            numbers: for each fold, the numbers of its images in the whole set.
         """
         order = np.argsort(np.concatenate([np.asarray(held) for held in numbers]))
         parts = [[getattr(one.overlaps, name) for one in judged] for name in ("labelled", "predicted", "both")]
@@ -78,11 +80,11 @@ class JudgedImages:
         return cls(overlaps, loss, pixels)
 
     def score(self, lengths: Sequence[int], metric: str) -> Score:
-        """What that is worth.
+        """The score of the set.
 
         Args:
-            lengths: number of frames of each clip of the set; 1 of each still image.
-            metric: whose value is the score, one of ``METRICS``.
+            lengths: number of frames of each clip of the set; 1 for each still image.
+            metric: the metric whose value is the score, one of ``METRICS``.
         Raises:
             DataError: no mask has a class that the metric judges.
         """
@@ -98,15 +100,15 @@ class JudgedImages:
 def score_images(
     segmenter: Segmenter, images: DeviceImages, classes: int, *, loss: Loss = segmentation_loss
 ) -> Score:
-    """Segment whole images at their true sizes and compare them with their masks; the score is their mean IoU.
+    """Segment whole images at their true sizes and score them against their masks by mean IoU.
 
-    Where several processes train together, each segments its share and all get the score of the whole.
+    If several processes train together, each segments its share, and all get the score of the whole set.
 
     Args:
         segmenter: the network in eval mode, on the device of the images.
         images: the validation or the test set.
         classes: K.
-        loss: whose mean is beside it.
+        loss: its mean is reported beside the score.
     Raises:
         DataError: no mask has a class that the metric judges.
     """
@@ -120,7 +122,7 @@ def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss:
         segmenter: the network in eval mode, on the device of the images.
         images: the set.
         classes: K.
-        loss: whose mean is beside it.
+        loss: its mean is reported beside the overlaps.
     """
     rank, world_size = _process()
     iou = IntersectionOverUnion(classes, len(images), multi_label=images.multi_label, device=images.device)
@@ -137,12 +139,14 @@ def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss:
 def segment_images(
     segmenter: Segmenter, images: DeviceImages, rank: int = 0, world_size: int = 1
 ) -> Iterator[SegmentedImages]:
-    """Every pixel once, without padding: only images of equal size share a batch, and a large one comes in tiles,
-    so that its scores for all classes are never held whole.
+    """The scores of every pixel, each exactly once and without padding.
+
+    Only images of equal size share a batch. A large image comes in tiles, so that its scores for all classes are
+    never held in memory at once.
 
     Args:
         segmenter: the network in eval mode, on the device of the images.
-        images: the set; clips go through the network in windows of their frames.
+        images: the set; clips go through the network in windows of T frames.
         rank: number of this process; it gets every ``world_size``-th batch.
         world_size: number of processes.
     """
@@ -168,20 +172,20 @@ def _batches(images: DeviceImages) -> Iterator[list[Window]]:
 
 
 def _groups(lengths: Sequence[int], classes: int) -> NDArray[np.int64]:
-    """The group in which each image is counted, (N,); a clip is never parted."""
+    """The group in which each image is counted, (N,); the frames of a clip share one group."""
     numbers = np.array(clip_numbers(lengths), dtype=np.int64)
     return numbers * n_groups(len(lengths), classes) // len(lengths)
 
 
 def _process() -> tuple[int, int]:
-    """Number of this process and of all that train together."""
+    """Number of this process, and number of processes that train together."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return 0, 1
 
 
 def _mean_loss(losses: list[Tensor], pixels: list[int], device: torch.device) -> float:
-    """Each batch counts by its pixels, those of all processes."""
+    """Mean loss over the pixels of all processes; each batch is weighted by its number of pixels."""
     weights = torch.tensor(pixels, dtype=torch.float32)
     total = torch.stack([(torch.stack(losses).cpu() * weights).sum() if losses else weights.sum(), weights.sum()])
     if _process()[1] > 1:

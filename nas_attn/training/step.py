@@ -1,4 +1,4 @@
-"""One optimiser step on tensors that never move: called again and again, or captured once as a CUDA graph."""
+"""One optimiser step on tensors at fixed addresses, so that it can be captured as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from nas_attn.training.recipe import Recipe
 
 
 class TrainingStep:
-    """The next step of a run: its batch, forward, loss, backward, clipping, optimisers, schedule.
+    """One step of a run: batch, forward, loss, backward, clipping, optimisers, schedule.
 
-    Which step is the next stands in a tensor on the device, and with it the batch and the learning rate are
-    looked up there: no call depends on anything that Python knows, so that a CUDA graph of one call is every
-    call. A search drives it directly, Lightning's Trainer through ``SegmentationModule``.
+    The number of the next step is a tensor on the device, and the step looks up its batch and its learning rate
+    there. So a call depends on nothing in Python, and a CUDA graph of one call can replay every call. A search
+    calls it directly, Lightning's Trainer through ``SegmentationModule``.
 
     Args:
         module: initialised, on the device; its parameters move into flat buffers.
@@ -37,8 +37,8 @@ class TrainingStep:
         recipe: how to train.
         precision: number format and memory layout.
         capturable: the step will be captured as a CUDA graph.
-        parts: how many parts of a batch follow one another, which saves memory.
-        rank: number of this process, of those that share each batch.
+        parts: number of parts that a batch is split into, to save memory.
+        rank: number of this process among those that share each batch.
         world_size: number of these processes.
         backward: adds the gradient of a loss, averaged over the processes.
     """
@@ -85,11 +85,11 @@ class TrainingStep:
 
     @property
     def optimisers(self) -> list[torch.optim.Optimizer]:
-        """AdamW where anything is left for it, and Muon where the recipe has it."""
+        """AdamW if it has parameters to train, and Muon if the recipe uses it."""
         return self._optimisers.built
 
     def __call__(self) -> None:
-        """Take the next step; its loss is then in ``losses``."""
+        """Take the next step; write its loss into ``losses``."""
         inputs, masks = self.inputs_and_masks()
         self._parameters.zero_gradients()
         self._hooks.begin_step(self._next)
@@ -109,15 +109,17 @@ class TrainingStep:
         self._next.add_(1)
 
     def state(self) -> list[Tensor]:
-        """Every tensor that a step changes, by reference; the optimisers' moments, which the first step makes,
-        come last and begin as 0."""
+        """Every tensor that a step changes, by reference.
+
+        The optimisers' moments come last. The first step creates them, and they start at 0.
+        """
         weights = [flat.detach() for flat in self._parameters.buffers]
         return [*weights, *self._module.buffers(), self._next, self.losses, *self._optimisers.state()]
 
     def prepare(self, step: int) -> None:
-        """Called before each step with its number, outside of any CUDA graph."""
+        """Prepare a step, given its number; called before each step, outside of any CUDA graph."""
         self._loader.prepare(step)
-        if self._key is not None:  # so that a step draws the same, whatever was drawn before it
+        if self._key is not None:  # a step's random numbers must not depend on earlier draws
             torch.manual_seed(keyed_seed("step", self._key, step))
 
     def inputs_and_masks(self) -> tuple[Tensor, Tensor]:
@@ -127,13 +129,13 @@ class TrainingStep:
         return self._precision.arrange(tint(self._images.normalise(pixels), draws, self._recipe)), masks
 
     def go_to(self, step: int) -> None:
-        """Let a step be the next, with its batch, whatever a Trainer has done to gradients and optimisers."""
+        """Make a step the next one, and restore gradients and learning rates that a Trainer may have replaced."""
         self._next.fill_(step)
         self._parameters.bind_gradients()
         self._optimisers.bind_rates()
 
     def recalibrate(self) -> None:
-        """End the run: average BatchNorm statistics over the batches after its last step; leaves eval mode."""
+        """End the run: average BatchNorm statistics over the batches after its last step, then enter eval mode."""
         with self._precision.autocast(self._images.device):
             recalibrate_batchnorm(self._module, self._further_inputs(), self._module)
 

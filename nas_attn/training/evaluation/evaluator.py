@@ -1,4 +1,4 @@
-"""An evaluation by training: build, initialise, train, score, measure."""
+"""Evaluation by training: build, initialise, train, score and measure a placement."""
 
 from __future__ import annotations
 
@@ -58,18 +58,18 @@ class TrainingEvaluator:
         device: such as ``cpu`` or ``cuda:0``.
         precision: number format and memory layout.
         recipe: how to train.
-        cost_size: H and W of the image whose costs are measured; None takes the training crop's.
-        packed: folder in which ``write_sets`` has packed the data; None reads the source. The weights that
-            runs start from are kept there for all workers.
-        metric: whose value is the score.
-        split: where memory runs out, go through the batch in two parts, four and so on, for a network whose result
-            that does not change.
-        statistics: mean and standard deviation of each channel, in pixel units, for a network whose weights want
+        cost_size: H and W of the image whose costs are measured; None uses the size of the training crop.
+        packed: folder in which ``write_sets`` has packed the data; None reads the source. All workers share the
+            pretrained weights that are kept there.
+        metric: its value is the score.
+        split: if memory runs out, split the batch into two parts, then four and so on; only for a network whose
+            result does not depend on the split.
+        statistics: mean and standard deviation of each channel, in pixel units, for a network whose weights need
             others than the data's.
-        folds: the fold of each training and then of each validation image, or clip: these are taken together, each
-            fold is held out in turn, and the score is that of all images, each judged by the network that has not
-            seen it. Empty where the split is that of the data.
-        held_out: name of the fold that this one evaluates alone; empty where the split is that of the data.
+        folds: the fold of each training image or clip, then of each validation image or clip. Each fold is held
+            out in turn, and the score is over all images, each judged by the network that has not seen it. Empty
+            for the split of the data.
+        held_out: name of the fold that this evaluator judges alone; empty for the split of the data.
     """
 
     network: Network
@@ -91,8 +91,8 @@ class TrainingEvaluator:
         Raises:
             DivergedError: the run's loss or weights stopped being finite.
             NetworkError: an image is too small for the network.
-            MachineError: the images cannot be used, or were changed meanwhile.
-            RuntimeError: memory has run out; and other errors of torch.
+            MachineError: the images cannot be used, or their files changed during the run.
+            RuntimeError: memory has run out; also other errors of torch.
         """
         started, parts = time.perf_counter(), 1
         try:
@@ -105,7 +105,7 @@ class TrainingEvaluator:
         return replace(outcome, seconds=time.perf_counter() - started)
 
     def _evaluated(self, placement: Placement, budget: Budget, seed: int, parts: int) -> Outcome | None:
-        """The outcome with batches in so many parts; None where memory runs out, and more of them may help."""
+        """The outcome with batches in ``parts`` parts; None if memory runs out and more parts may help."""
         started = time.perf_counter()
         try:
             module, run, score = self._scored(placement, budget, seed, parts)
@@ -121,8 +121,10 @@ class TrainingEvaluator:
     def _scored(
         self, placement: Placement, budget: Budget, seed: int, parts: int
     ) -> tuple[nn.Module, TrainedRun, Score]:
-        """A trained network, its run and the score; of folds the last network, the mean of the runs and the score
-        of all images."""
+        """A trained network, its run and its score.
+
+        With folds: the last network, the mean of the runs, and the score of all images.
+        """
         runs, judged = [], []
         for one in self.in_folds or [self]:
             module, run = one._trained(placement, budget, seed, parts)
@@ -135,7 +137,7 @@ class TrainingEvaluator:
 
     @cached_property
     def in_folds(self) -> tuple[TrainingEvaluator, ...]:
-        """For each fold who trains on all others and judges by it; none where the split is that of the data."""
+        """One evaluator per fold: it trains on all other folds and judges this one. Empty for the split of the data."""
         number = max(self.folds, default=-1) + 1
         found = []
         for fold in range(number):
@@ -151,12 +153,12 @@ class TrainingEvaluator:
 
     @property
     def _images_in_folds(self) -> list[list[int]]:
-        """The numbers of the images of each fold, among all."""
+        """For each fold, the numbers of its images in the whole set."""
         of_image = [self.folds[clip] for clip in clip_numbers(self._pooled_lengths)]
         return [parted(of_image, fold)[1] for fold in range(max(self.folds) + 1)]
 
     def trained(self, placement: Placement, budget: Budget, seed: int) -> nn.Module:
-        """The network that an evaluation of the same arguments judges, in eval mode.
+        """The network that an evaluation with the same arguments scores, in eval mode.
 
         Raises:
             DivergedError: the run's loss or weights stopped being finite.
@@ -164,7 +166,7 @@ class TrainingEvaluator:
         return self._trained(placement, budget, seed)[0]
 
     def score(self, module: nn.Module) -> Score:
-        """What a trained network is worth on the validation set."""
+        """The score of a trained network on the validation set."""
         return self._judged(module).score(self._sets.val.lengths, self.metric)
 
     def _judged(self, module: nn.Module) -> JudgedImages:
@@ -172,7 +174,7 @@ class TrainingEvaluator:
         return judge_images(self.segmenter(module), val, self.network.classes, loss_of(self.recipe, val.device))
 
     def segmenter(self, module: nn.Module) -> Segmenter:
-        """What gives a trained network whole images."""
+        """The segmenter that applies a trained network to whole images."""
         images = self._sets.val
         least, multi_label = self.network.min_image_size, self.recipe.multi_label
         return Segmenter(module, images.mean, images.std, least, self.precision, multi_label)
@@ -183,7 +185,7 @@ class TrainingEvaluator:
         return self._sets.val
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is sent to a worker: none of the data, which it reads itself."""
+        """The fields alone, to send to a worker: the worker reads the data itself."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
@@ -212,7 +214,7 @@ class TrainingEvaluator:
 
     @cached_property
     def _stamps(self) -> list[Stamp]:
-        """Of the packed files, if these are used."""
+        """Stamps of the packed files, if they are used."""
         return []
 
     def _read_sets(self) -> PackedSets:
@@ -225,7 +227,7 @@ class TrainingEvaluator:
         return sets
 
     def _check_files(self) -> None:
-        """What was computed from files that have changed meanwhile counts for nothing; they are opened anew."""
+        """Raise if packed files have changed, and drop everything that was read or computed from them."""
         try:
             for stamp in self._stamps:
                 stamp.check()
@@ -256,7 +258,7 @@ class TrainingEvaluator:
         return module, run
 
     def _plain_weights(self, budget: Budget, seed: int, parts: int) -> Weights:
-        """Of the plain U-Net after a run of its own: the same that the reference of this budget and seed has."""
+        """Weights of the baseline after its own run: those that the reference run of this budget and seed has."""
         if (budget, seed) not in self._plain:
             self._plain[budget, seed] = kept_weights(
                 Path(self.packed) / self._plain_name(budget, seed) if self.packed else None,
@@ -265,7 +267,10 @@ class TrainingEvaluator:
         return self._plain[budget, seed]
 
     def _plain_name(self, budget: Budget, seed: int) -> str:
-        """Of the file: all that decides the weights but the data, which have a folder of their own."""
+        """Name of the weights file: a hash of everything that decides the weights.
+
+        The data are left out, because each data set has its own folder.
+        """
         settings = asdict(self.network), budget.to_dict(), self.recipe.to_dict(), str(self.precision)
         held_out = (self.held_out,) if self.held_out else ()
         decisive = (*settings, torch.device(self.device).type, seed, *held_out)
@@ -282,7 +287,7 @@ class TrainingEvaluator:
         return self.precision.place(module, torch.device(self.device))
 
     def _cost(self, placement: Placement, module: nn.Module, budget: Budget, parts: int) -> Cost:
-        """Operations and latency of one image, or one clip; memory of one training step."""
+        """Operations and latency for one image or clip; memory of one training step."""
         device = torch.device(self.device)
         height, width = self.cost_size or (budget.image_size, budget.image_size)
         shape = (self.network.frames, self.network.in_channels, height, width)

@@ -203,7 +203,6 @@ class DeviceImages:
         )
 
     def _positions(self, number: int) -> slice:
-        """The positions of one image."""
         height, width = self.sizes[number]
         return slice(self._starts[number], self._starts[number] + height * width)
 

@@ -137,7 +137,7 @@ class TrainingEvaluator:
 
     @cached_property
     def in_folds(self) -> tuple[TrainingEvaluator, ...]:
-        """One evaluator per fold: it trains on all other folds and judges this one. Empty for the split of the data."""
+        """One evaluator per fold: train on all other folds, judge this one. Empty for the data's own split."""
         number = max(self.folds, default=-1) + 1
         found = []
         for fold in range(number):

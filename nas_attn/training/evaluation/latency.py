@@ -21,7 +21,7 @@ _LEAST = 0.02
 """Share of the baseline's time; smaller times are lost in the noise, and their ratios mean nothing."""
 Choices = Iterable[tuple[Location, Sequence[AttentionSpec]]]
 Added = Mapping[tuple[Location, AttentionSpec], float]
-"""Milliseconds by each attention at each location."""
+"""Milliseconds of each attention at each location."""
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class LookupEvaluator:
 
 
 def _score(iou: float, classes: int, loss: float) -> Score:
-    """A score whose classes differ by a point around their mean, kept between 0 and 1."""
+    """A score whose classes are one point apart around their mean, clipped to 0 and 1."""
     offsets = (0.01 * (index - (classes - 1) / 2) for index in range(classes))
     per_class = tuple(min(max(iou + offset, 0.0), 1.0) for offset in offsets)
     return Score(fmean(per_class), per_class, loss)

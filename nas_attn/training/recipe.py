@@ -34,7 +34,7 @@ class Recipe:
         clip_norm: largest L2 norm of the gradient.
         brightness: largest shift of an image, in standard deviations.
         contrast: largest relative change of an image's contrast.
-        recalibration_batches: most batches over which BatchNorm statistics are averaged before evaluation.
+        recalibration_batches: largest number of batches over which BatchNorm statistics are averaged at the end.
         class_prior: let an untrained network predict the frequencies of the classes.
         encoder_share: factor on the learning rate of an encoder that starts with trained weights.
         loss: name of the loss, one of ``LOSSES``.

@@ -111,7 +111,7 @@ def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
     Returns:
         the folder to pass to ``read_sets``.
     Raises:
-        StudyError: the folder contains foreign files, or damaged ones in a place where nothing is deleted.
+        StudyError: the folder contains other files, or damaged ones in a place where nothing is deleted.
         OSError: the files cannot be written.
     """
     own_folder(folder)

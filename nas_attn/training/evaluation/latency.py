@@ -32,7 +32,7 @@ class LatencyBench:
         network: without its attention.
         height: H of the images, in pixels.
         width: W of the images, in pixels.
-        batch: images, or clips, of the batch that is timed besides a single one.
+        batch: number of images, or clips, of a batch; one batch and one image are timed.
         device: such as ``cpu`` or ``cuda:0``.
         precision: number format and memory layout.
         seconds: limit for the single image and for the batch each, as in ``interleaved_times``.
@@ -161,7 +161,7 @@ class _Modules:
 
     @property
     def _mixtures(self) -> list[Placement]:
-        """Placements with attention wherever it may stand, each kind about as often, none at two neighbours."""
+        """Placements with attention wherever it may stand, each kind about as often, no kind at two neighbours."""
         offered: dict[Location, list[AttentionSpec]] = {}
         for location, spec in self._keys:
             offered.setdefault(location, []).append(spec)
@@ -183,7 +183,7 @@ class _Modules:
 
 
 def _turned(plain: Placement, offered: Mapping[Location, Sequence[AttentionSpec]], turn: int) -> Placement:
-    """Mixture number ``turn``: each location takes the next attention in order after the location before it."""
+    """Mixture number ``turn``: from one location to the next, the choice advances by one."""
     placement = plain
     for number, (location, specs) in enumerate(offered.items()):
         placement = placement.replace(location, specs[(number + turn) % len(specs)])

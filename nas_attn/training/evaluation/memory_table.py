@@ -40,10 +40,8 @@ class MemoryTable:
     The baseline's step is run once on the meta device, where nothing is computed, and each attention's once by
     itself. The bound for the whole step is the largest of these sums:
 
-    - the peak of the baseline and the memory that all attentions keep;
-    - at each attention: the memory held at its location, the memory that the attentions before it keep, and its
-    own
-      peak.
+    - the peak of the baseline, and the memory that all attentions keep;
+    - at each attention: the memory held at its location, the memory kept by those before it, and its own peak.
 
     The bound is some percent above the exact figure. It is for ordering placements, and their order is that of the
     exact figures.

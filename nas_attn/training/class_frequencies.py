@@ -116,10 +116,9 @@ def class_weights_of(asked: str, dataset: Dataset) -> tuple[float, ...]:
 def balanced(counts: Tensor, classes: int, labelled: int | None = None) -> tuple[float, ...]:
     """Weights by class frequency: 1 / ln(1.02 + p), divided by their mean, with p the share of labelled pixels.
 
-    The formula is that of ENet (Paszke et al. 2016, arXiv:1606.02147, section 5.2). Unlike 1 / p the weights are
-    bounded: the rarest class counts at most 36 times as much as one that has all pixels, so a handful of pixels
-    does not dominate the training. They are rounded to four digits, so that a study can be repeated with the
-    printed weights.
+    The formula is that of ENet (Paszke et al. 2016, arXiv:1606.02147, section 5.2). Unlike 1 / p it is bounded:
+    the rarest class counts at most 36 times as much as one with all pixels, so a handful of pixels does not
+    dominate. Four digits are kept, so that a study can be repeated with the printed weights.
 
     Args:
         counts: from ``label_counts`` or ``overlap_counts`` on the training masks.

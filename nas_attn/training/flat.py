@@ -18,10 +18,7 @@ _ALIGNMENT = 16
 
 @dataclass(frozen=True, eq=False)
 class FlatParameters:
-    """The trainable parameters of a module, in up to five flat buffers.
-
-    Two buffers hold the parameters with and without weight decay. Two more hold those of a part that starts with
-    trained weights. The fifth holds the parameters that Muon trains.
+    """The trainable parameters of a module, in up to five flat buffers, listed below.
 
     The module's own parameters and gradients become views of these buffers, so a change to one changes the other.
     An optimiser, a norm or a reset then takes one operation per buffer instead of one per parameter. Between two

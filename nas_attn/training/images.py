@@ -130,10 +130,7 @@ class DeviceImages:
 
     @cached_property
     def class_counts(self) -> tuple[Tensor, int | None]:
-        """Number of pixels of each label, (256,), on the CPU, and None.
-
-        If classes may overlap: number of pixels of each class, and number of pixels that are not ignored.
-        """
+        """The counts of ``class_counts`` for the masks of this set, (256,), on the CPU."""
         return class_counts(OnDemand(self.mask, len(self)), self.multi_label)
 
     @cached_property

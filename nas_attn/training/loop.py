@@ -30,8 +30,7 @@ class TrainedRun:
 
     Args:
         curve: the training loss, at about twenty points.
-        engine: how its steps were taken: ``eager``, ``cuda graph``, or ``eager:`` and the reason why not as a
-            graph.
+        engine: how its steps were taken: ``eager``, ``cuda graph``, or ``eager:`` and the reason.
     """
 
     curve: tuple[CurvePoint, ...]

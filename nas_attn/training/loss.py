@@ -165,10 +165,7 @@ def _dice(batch: _Judged) -> Tensor:
 
 
 def _tversky(batch: _Judged) -> Tensor:
-    """1 minus the Tversky index, averaged over the classes that occur.
-
-    It is smoothed so that it equals Dice if alpha and beta are 1/2.
-    """
+    """1 minus the Tversky index, averaged in the same way; alpha = beta = 1/2 gives Dice."""
     overlap, predicted, true = batch.overlaps()
     wrong = _ALPHA * (predicted - overlap) + _BETA * (true - overlap)
     return _mean_of_classes(1 - (overlap + _SMOOTH / 2) / (overlap + wrong + _SMOOTH / 2), true, batch)

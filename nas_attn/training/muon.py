@@ -65,14 +65,12 @@ def left_factors(grams: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Orthogonalised Nesterov momentum (Jordan et al. 2024), with decoupled weight decay.
+    """Orthogonalised Nesterov momentum (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
 
-    See https://kellerjordan.github.io/posts/muon.
-
-    The root mean square of an update is about that of AdamW (Liu et al. 2025, arXiv:2502.16982, eq. 4), 0.2 times
-    the learning rate. So both optimisers of a network can share learning rate and weight decay. Matrices of one
-    height are orthogonalised together, so that a step takes few operations. Besides the momentum it needs little
-    more memory than one of the stacks.
+    Weight decay is decoupled. The root mean square of an update is about that of AdamW (Liu et al. 2025,
+    arXiv:2502.16982, eq. 4), 0.2 times the learning rate. So both optimisers of a network can share learning rate
+    and weight decay. Matrices of one height are orthogonalised together, so that a step takes few operations.
+    Besides the momentum it needs little more memory than one of the stacks.
 
     Args:
         stacks: matrices of one shape each, (B, m, n).
@@ -99,7 +97,6 @@ class Muon(torch.optim.Optimizer):
                 self._turn(stacks, group["lr"], group["weight_decay"], group["momentum"])
 
     def _turn(self, stacks: Sequence[nn.Parameter], rate: float | Tensor, decay: float, momentum: float) -> None:
-        """Update stacks of one height."""
         grams = torch.cat([_gram(self._ahead(stack, momentum)) for stack in stacks])
         factors = torch.split(left_factors(grams), [len(stack) for stack in stacks])
         for stack, factor in zip(stacks, factors, strict=True):
@@ -127,5 +124,4 @@ def _is_tall(stack: Tensor) -> bool:
 
 
 def _gram(stack: Tensor) -> Tensor:
-    """The smaller of X X^T and X^T X."""
     return stack.mT @ stack if _is_tall(stack) else stack @ stack.mT

@@ -70,11 +70,7 @@ class Recipe:
         return replace(self, peak_learning_rate=PRETRAINED_RATE * self.peak_learning_rate)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON.
-
-        Newer settings are left out if they have the value that older studies had, so that those studies still
-        match.
-        """
+        """Plain values, without newer settings that have the value of older studies, so that those still match."""
         plain = {**asdict(self), "class_weights": list(self.class_weights)}
         return {name: value for name, value in plain.items() if value != UNSAID.get(name)}
 

@@ -28,9 +28,7 @@ _BATCH_PIXELS = 2**18
 
 @dataclass(frozen=True, eq=False)
 class SegmentedImages:
-    """The network's scores for one rectangle of some images of equal size.
-
-    Frames that an earlier window of their clip has already covered are left out.
+    """The scores of one rectangle of some images of equal size; frames that were already segmented are left out.
 
     Args:
         numbers: of the images in their set, on the device that holds the set.
@@ -139,7 +137,7 @@ def judge_images(segmenter: Segmenter, images: DeviceImages, classes: int, loss:
 def segment_images(
     segmenter: Segmenter, images: DeviceImages, rank: int = 0, world_size: int = 1
 ) -> Iterator[SegmentedImages]:
-    """The scores of every pixel, each exactly once and without padding.
+    """The scores of every pixel, each once and without padding.
 
     Only images of equal size share a batch. A large image comes in tiles, so that its scores for all classes are
     never held in memory at once.

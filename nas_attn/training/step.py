@@ -109,10 +109,7 @@ class TrainingStep:
         self._next.add_(1)
 
     def state(self) -> list[Tensor]:
-        """Every tensor that a step changes, by reference.
-
-        The optimisers' moments come last. The first step creates them, and they start at 0.
-        """
+        """Every tensor that a step changes, by reference; last the moments, which the first step creates as 0."""
         weights = [flat.detach() for flat in self._parameters.buffers]
         return [*weights, *self._module.buffers(), self._next, self.losses, *self._optimisers.state()]
 

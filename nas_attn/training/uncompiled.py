@@ -19,10 +19,9 @@ _KEPT = "__dynamo_disable"
 def spare_compiler(owner: type) -> None:
     """Run the methods that PyTorch's compiler is to leave alone without loading the compiler.
 
-    PyTorch loads the compiler at the first call of such a method, for example with the first optimiser, although
-    nothing is compiled. That takes longer than loading the rest of PyTorch. Once somebody else has loaded the
-    compiler, the methods behave as in PyTorch. A version of PyTorch that marks its functions differently is left
-    unchanged.
+    PyTorch loads the compiler at the first call of such a method, for example with the first optimiser. That takes
+    longer than loading the rest of PyTorch, although nothing is compiled. If the compiler is loaded already, the
+    methods behave as in PyTorch. A PyTorch that marks its functions differently is left unchanged.
 
     Args:
         owner: a class of PyTorch with such methods.

@@ -99,10 +99,7 @@ def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]
 
 @functools.cache
 def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
-    """Parameters and MACs of an attention's module alone, for an image or a clip.
-
-    The convolution that it replaces, or the block that it goes around, is not subtracted or added.
-    """
+    """Cost of an attention's module for an image or a clip, without the module that it replaces or wraps."""
     with torch.device("meta"):
         module, shapes = standalone(spec, site, classes)
     return count_parameters(module), count_macs(module, *shapes)

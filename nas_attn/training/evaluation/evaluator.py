@@ -121,10 +121,7 @@ class TrainingEvaluator:
     def _scored(
         self, placement: Placement, budget: Budget, seed: int, parts: int
     ) -> tuple[nn.Module, TrainedRun, Score]:
-        """A trained network, its run and its score.
-
-        With folds: the last network, the mean of the runs, and the score of all images.
-        """
+        """A trained network, its run and its score; with folds the last network, mean run and pooled score."""
         runs, judged = [], []
         for one in self.in_folds or [self]:
             module, run = one._trained(placement, budget, seed, parts)
@@ -267,10 +264,7 @@ class TrainingEvaluator:
         return self._plain[budget, seed]
 
     def _plain_name(self, budget: Budget, seed: int) -> str:
-        """Name of the weights file: a hash of everything that decides the weights.
-
-        The data are left out, because each data set has its own folder.
-        """
+        """Name of the weights file: a hash of all that decides them but the data, which have their own folder."""
         settings = asdict(self.network), budget.to_dict(), self.recipe.to_dict(), str(self.precision)
         held_out = (self.held_out,) if self.held_out else ()
         decisive = (*settings, torch.device(self.device).type, seed, *held_out)

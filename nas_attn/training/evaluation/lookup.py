@@ -145,7 +145,7 @@ class LookupEvaluator:
         return NormalDist().inv_cdf(self._uniform(*what))
 
     def _uniform(self, *what: str | int | Location | AttentionSpec | Placement) -> float:
-        """A uniform number between 0 and 1, both excluded; a function of the task's seed and the arguments."""
+        """A uniform number in (0, 1); a function of the task's seed and the arguments."""
         text = "|".join(map(str, (self.seed, *what)))
         digest = hashlib.sha256(text.encode()).digest()
         return (int.from_bytes(digest[:6], "big") + 0.5) / 2**48

@@ -37,14 +37,11 @@ class _Own:
 class MemoryTable:
     """Upper bound of the bytes that a training step holds, for the placements of a network, in float32.
 
-    The baseline's step is run once on the meta device, where nothing is computed, and each attention's once by
-    itself. The bound for the whole step is the largest of these sums:
-
-    - the peak of the baseline, and the memory that all attentions keep;
-    - at each attention: the memory held at its location, the memory kept by those before it, and its own peak.
-
-    The bound is some percent above the exact figure. It is for ordering placements, and their order is that of the
-    exact figures.
+    The baseline's step and each attention's own step are run once, on the meta device, where nothing is computed.
+    The bound is the larger of two figures. The first is the baseline's peak plus the memory that all attentions
+    keep. The second is the highest sum at one attention: the memory held there in the baseline, the memory kept by
+    the attentions before it, and its own peak. The bound is some percent above the exact figure. It is for
+    ordering placements, and their order is that of the exact figures.
 
     Args:
         network: without its attention.
@@ -129,7 +126,6 @@ class _Probe(nn.Module):
 
 
 def _measured(spec: AttentionSpec, site: Site, batch: int, classes: int) -> _Own:
-    """Memory of one attention's forward and backward pass on the meta device, for a batch of images or clips."""
     with torch.device("meta"):
         module, shapes = standalone(spec, site, classes)
         given = [torch.zeros(batch * frames, *size, requires_grad=True) for frames, *size in shapes]

@@ -113,10 +113,7 @@ class SegmentationModule(lightning.LightningModule):
         self.log("learning_rate", self.learning_rate, on_step=True, on_epoch=False)
 
     def on_train_epoch_end(self) -> None:
-        """Score the epoch, with all processes together.
-
-        The last epoch is scored like a finished run of a search, with recalibrated BatchNorm statistics.
-        """
+        """Score the epoch, all processes together; recalibrate BatchNorm before the last score, as in a search."""
         if self.current_epoch + 1 == self._plan.epochs:
             self._step.recalibrate()
         images = self._val

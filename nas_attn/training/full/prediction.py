@@ -225,7 +225,6 @@ def _written(target: Target, image: Tensor, labels: Tensor, info: WeightsInfo) -
 
 
 def _written_apart(target: Target, image: Tensor, codes: Tensor, classes: int) -> Prediction:
-    """Write a mask for each class."""
     found = planes(codes[None], classes)[0]
     for path, plane in zip(target.masks, found, strict=True):
         save_png(Image.fromarray((plane * 255).numpy()), path)

@@ -32,9 +32,8 @@ _UNITS = {unit: 1024**power for power, unit in enumerate(("bytes", "KiB", "MiB",
 def measure_peak_memory_mib(step: Callable[[], object], device: torch.device) -> float | None:
     """The most memory that a step held beyond the memory held before it, in MiB.
 
-    On a GPU this is the memory that torch's allocator handed out, including workspaces of kernels and rounding to
-    512 bytes. On a CPU it is the exact number of bytes of all living tensors; memory that a kernel allocates for
-    itself is not seen.
+    On a GPU this is what torch's allocator handed out, including workspaces of kernels and rounding to 512 bytes.
+    On a CPU it is the exact bytes of all living tensors; memory that a kernel allocates for itself is not seen.
 
     Args:
         step: run once; its gradients and its optimiser's state count if the step creates them.

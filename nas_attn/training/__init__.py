@@ -1,7 +1,7 @@
 """The training pipeline of any ``nn.Module``: batches, augmentation, loss, step, loop, score.
 
-Search and full training go through the same step and the same scorer. But for ``start``, which makes the network
-that a run begins with, it has never heard of a placement.
+Search and full training use the same step and the same scorer. Only ``start``, which builds the network that a run
+begins with, knows about placements.
 """
 
 from nas_attn.training.batchnorm import recalibrate_batchnorm

@@ -72,8 +72,7 @@ class BatchPlan:
     def draw(cls, n_images: int, steps: int, budget: Budget, seed: int) -> BatchPlan:
         """Plan ``steps`` batches, on the CPU.
 
-        Every image is used once before any is used again. The first steps of a longer plan are the steps of
-        a shorter one.
+        Every image is used once before any is used again. A longer plan begins with the steps of a shorter one.
         """
         used = max(1, round(n_images * budget.train_fraction))
         subset = torch.randperm(n_images, generator=keyed_generator("subset", n_images))[:used]
@@ -120,12 +119,12 @@ class CropLoader(Protocol):
 
 
 class ResidentCrops:
-    """Cuts crops on the device, from images that are there."""
+    """Cuts crops on the device, from images that are already there."""
 
     def __init__(self, images: DeviceImages, plan: BatchPlan, size: int) -> None:
         self._images, self._size = images, size
         self._plan = plan.to(images.device)
-        _ = images.starts, images.least_side  # made now: a CUDA graph must not wait for the device
+        _ = images.starts, images.least_side  # computed now: a CUDA graph must not wait for the device
 
     def prepare(self, step: int) -> None:
         """Do nothing: the images are on the device."""

@@ -13,10 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 def recalibrate_batchnorm(
     module: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Tensor]
 ) -> None:
-    """Replace running means and variances by their plain average over some training batches.
+    """Replace running means and variances by their plain average over some training batches, then enter eval mode.
 
-    The running averages of a run mix statistics of weights that have since changed; that alone moved the
-    IoU of short runs by several points between seeds. Leaves the module in eval mode.
+    The running averages of a run mix statistics of weights that have since changed. That alone moved the IoU of
+    short runs by several points between seeds.
 
     Args:
         module: the trained network.

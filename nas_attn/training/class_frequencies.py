@@ -1,4 +1,4 @@
-"""How often each class occurs: the first answer of an untrained network, and the weights of classes in a loss."""
+"""Class frequencies: the first prediction of an untrained network, and the class weights of a loss."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from nas_attn.training.overlap import has_class
 
 _LABELS = 256
 _RAREST = 1e-3
-"""No class begins rarer than this: what it would have to climb from is the logarithm."""
+"""Lowest starting frequency of a class: the bias is its logarithm, and a very low one takes long to rise."""
 _AT_ONCE = 2**24
 _SOFTENED = 1.02
 
 
 def label_counts(masks: Iterable[Tensor]) -> Tensor:
-    """How many pixels have each label, 255 included: (256,), int64, on the CPU.
+    """Number of pixels with each label, 255 included: (256,), int64, on the CPU.
 
     Args:
         masks: of any shape, uint8.
@@ -37,10 +37,10 @@ def label_counts(masks: Iterable[Tensor]) -> Tensor:
 
 
 def overlap_counts(masks: Iterable[Tensor]) -> Tensor:
-    """How many pixels have each class of those that may overlap, and at 255 how many are ignored, as above.
+    """Number of pixels of each class that may overlap, and at 255 the ignored ones: (256,), int64, on the CPU.
 
     Args:
-        masks: of any shape, as of ``overlap``.
+        masks: sets of classes, encoded as in ``overlap``, of any shape.
     """
     counts = torch.zeros(_LABELS, dtype=torch.long)
     for mask in masks:
@@ -53,7 +53,9 @@ def overlap_counts(masks: Iterable[Tensor]) -> Tensor:
 
 
 def class_counts(masks: Sequence[Tensor], multi_label: bool) -> tuple[Tensor, int | None]:
-    """The pixels of each class as above, and, where classes may overlap, how many are not ignored.
+    """The counts of ``label_counts``, and None.
+
+    If classes may overlap: the counts of ``overlap_counts``, and the number of pixels that are not ignored.
 
     Args:
         masks: of any shape.
@@ -67,17 +69,17 @@ def class_counts(masks: Sequence[Tensor], multi_label: bool) -> tuple[Tensor, in
 
 @torch.no_grad()
 def start_at_frequencies(module: nn.Module, counts: Tensor, labelled: int | None = None) -> None:
-    """Let a network's first answer be the frequencies of the classes: the logarithms are the bias of its head.
+    """Make the class frequencies a network's first prediction: their logarithms become the bias of its head.
 
-    Of classes that may overlap it is the logarithm of p / (1 - p), whose sigmoid is p.
+    For classes that may overlap, the bias is the logarithm of p / (1 - p), whose sigmoid is p.
 
-    Otherwise all classes begin alike, and a class with a tenth of the pixels is first unlearned; at a low learning
-    rate a run may end before it is learned again (as in Lin et al. 2017, arXiv:1708.02002, section 3.3).
+    With equal starts, a class with a tenth of the pixels is first unlearned, and at a low learning rate a run may
+    end before it is learned again (as in Lin et al. 2017, arXiv:1708.02002, section 3.3).
 
     Args:
         module: with a 1x1 convolution ``head`` that has a bias; every other network is left as it is.
-        counts: what ``label_counts`` gives of the training set, or ``overlap_counts``.
-        labelled: pixels that are not ignored, where classes may overlap; else None.
+        counts: from ``label_counts`` or ``overlap_counts`` on the training set.
+        labelled: number of pixels that are not ignored, if classes may overlap; else None.
     """
     head = getattr(module, "head", None)
     if not isinstance(head, nn.Conv2d) or head.bias is None:
@@ -91,13 +93,13 @@ def start_at_frequencies(module: nn.Module, counts: Tensor, labelled: int | None
 
 
 def class_weights_of(asked: str, dataset: Dataset) -> tuple[float, ...]:
-    """The weights that ``--class-weights`` means for a data set; empty where all classes count alike.
+    """The class weights that ``--class-weights`` means for a data set; empty if all classes count alike.
 
     Args:
         asked: ``none``, ``auto``, or numbers with commas between them.
-        dataset: whose training masks are counted for ``auto``.
+        dataset: its training masks are counted for ``auto``.
     Raises:
-        UsageError: there are not as many numbers as classes.
+        UsageError: the number of weights differs from the number of classes.
     """
     if asked == NONE:
         return ()
@@ -112,16 +114,16 @@ def class_weights_of(asked: str, dataset: Dataset) -> tuple[float, ...]:
 
 
 def balanced(counts: Tensor, classes: int, labelled: int | None = None) -> tuple[float, ...]:
-    """Weights by frequency, 1 / ln(1.02 + p) with p the share of a class in the labelled pixels (ENet, Paszke et
-    al. 2016, arXiv:1606.02147, section 5.2), divided by their mean.
+    """Weights by class frequency: 1 / ln(1.02 + p), divided by their mean, with p the share of labelled pixels.
 
-    They are bounded, unlike 1 / p: the rarest class counts at most 36 times as much as one that has all pixels, so
-    that a handful of pixels does not lead the training. To four digits, so that a study can be repeated by them.
+    The formula is that of ENet (Paszke et al. 2016, arXiv:1606.02147, section 5.2). Unlike 1 / p it is bounded:
+    the rarest class counts at most 36 times as much as one with all pixels, so a handful of pixels does not
+    dominate. Four digits are kept, so that a study can be repeated with the printed weights.
 
     Args:
-        counts: what ``label_counts`` gives of the training masks.
+        counts: from ``label_counts`` or ``overlap_counts`` on the training masks.
         classes: K.
-        labelled: pixels that are not ignored, where classes may overlap; else None.
+        labelled: number of pixels that are not ignored, if classes may overlap; else None.
     """
     known = counts[:classes].tolist()
     whole = max(1, sum(known) if labelled is None else labelled)

@@ -13,26 +13,25 @@ from torch import Tensor, nn
 from nas_attn.training.muon import is_matrix, sides
 
 _ALIGNMENT = 16
-"""Parameters begin at multiples of 64 bytes, where vector loads are fast."""
+"""Parameters start at multiples of 64 bytes, where vector loads are fast."""
 
 
 @dataclass(frozen=True, eq=False)
 class FlatParameters:
-    """The trainable parameters of a module: what decays in one buffer, all others in a second; of a part that
-    begins with trained weights likewise in two more, and what Muon trains in one of its own.
+    """The trainable parameters of a module, in up to five flat buffers, listed below.
 
-    The module's own parameters and gradients become views of these; whoever changes one changes the other.
-    An optimiser, a norm or a reset then takes one operation per buffer instead of one per parameter. Between
-    two parameters stand zeros, whose gradient is 0 and which stay 0.
+    The module's own parameters and gradients become views of these buffers, so a change to one changes the other.
+    An optimiser, a norm or a reset then takes one operation per buffer instead of one per parameter. Between two
+    parameters there may be zeros, whose gradient is 0 and which stay 0.
 
     Args:
-        kernels: what decays, in one flat parameter; empty where there is nothing.
-        others: what does not, likewise.
+        kernels: the parameters with weight decay, as one flat parameter; empty if there are none.
+        others: the parameters without weight decay, likewise.
         gradients: each of the module's parameters with its part of a flat gradient.
-        slow_kernels: what decays in the part that begins with trained weights.
-        slow_others: what does not.
-        matrices: what Muon trains.
-        stacks: the same again, all of one shape together, (B, m, n).
+        slow_kernels: ``kernels`` of the part that starts with trained weights.
+        slow_others: ``others`` of that part.
+        matrices: the parameters that Muon trains.
+        stacks: views of ``matrices``, those of one shape stacked, (B, m, n).
     """
 
     kernels: tuple[nn.Parameter, ...]
@@ -45,11 +44,11 @@ class FlatParameters:
 
     @classmethod
     def of(cls, module: nn.Module, *, muon: bool = False) -> FlatParameters:
-        """Move a module's trainable parameters into flat buffers, their values and memory formats kept.
+        """Move a module's trainable parameters into flat buffers; their values and memory formats are kept.
 
         Args:
-            module: which they are of.
-            muon: let the kernels that it can train have a buffer of their own.
+            module: the owner of the parameters.
+            muon: give the kernels that Muon can train their own buffer.
         """
         slow = trained_kernels_and_others(module)
         known = {id(one) for part in slow for one in part}
@@ -64,21 +63,21 @@ class FlatParameters:
 
     @property
     def slow(self) -> tuple[tuple[nn.Parameter, ...], tuple[nn.Parameter, ...]]:
-        """The buffers of the part that begins with trained weights."""
+        """The buffers of the part that starts with trained weights."""
         return self.slow_kernels, self.slow_others
 
     @property
     def buffers(self) -> tuple[nn.Parameter, ...]:
-        """The buffers that there are."""
+        """All buffers that have parameters."""
         return (*self.kernels, *self.others, *self.slow_kernels, *self.slow_others, *self.matrices)
 
     def bind_gradients(self) -> None:
-        """Let the gradients be views again, where somebody (``module.zero_grad()``) has taken them away."""
+        """Make the gradients views again, in case they were removed, as ``module.zero_grad()`` does."""
         for parameter, gradient in self.gradients:
             parameter.grad = gradient
 
     def zero_gradients(self) -> None:
-        """Set all gradients to 0; the views stay what they are."""
+        """Set all gradients to 0; they stay views."""
         for flat in self.buffers:
             if flat.grad is not None:
                 flat.grad.zero_()
@@ -86,19 +85,19 @@ class FlatParameters:
 
 @runtime_checkable
 class HasTrainedPart(Protocol):
-    """A network of which a part begins with trained weights, and learns more slowly."""
+    """A network with a part that starts with trained weights and learns more slowly."""
 
     def trained_part(self) -> Iterable[nn.Parameter]:
         """The parameters of that part."""
 
 
 def kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """What decays, and what does not: the trainable parameters of two dimensions or more, and those of fewer."""
+    """The trainable parameters with weight decay (two dimensions or more) and without it (fewer)."""
     return _by_decay(module.parameters())
 
 
 def trained_kernels_and_others(module: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The same of the part of a network that begins with trained weights; nothing where there is none."""
+    """The same for the part of a network that starts with trained weights; empty if there is none."""
     return _by_decay(module.trained_part()) if isinstance(module, HasTrainedPart) else ([], [])
 
 
@@ -128,7 +127,7 @@ def _join(parameters: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
 
 
 def _stacked(matrices: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
-    """Views of parameters that lie one after another, those of one shape together."""
+    """Views of parameters that lie one after another in memory, those of one shape stacked."""
     stacks = []
     for (rows, columns), group in groupby(matrices, key=sides):
         first, *others = group
@@ -141,7 +140,7 @@ def _stacked(matrices: Sequence[nn.Parameter]) -> tuple[nn.Parameter, ...]:
 
 
 def _room(parameter: nn.Parameter) -> int:
-    """How many values lie between the beginnings of this parameter and the next."""
+    """Number of values from the start of this parameter to the start of the next."""
     return -(-parameter.numel() // _ALIGNMENT) * _ALIGNMENT
 
 

@@ -1,4 +1,4 @@
-"""Crops that are centred on foreground, for classes that a random crop seldom meets."""
+"""Crops centred on foreground, for classes that a random crop seldom contains."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NUMBERS = 3  # whether, which class, which pixel
 def centre_on_foreground(
     images: DeviceImages, first: Tensor, draws: Tensor, size: int, share: float, seed: int
 ) -> Tensor:
-    """The draws of crops, of which a share is moved so that a pixel of foreground is in the middle.
+    """The draws of crops, with a share of the crops moved so that a foreground pixel is in the middle.
 
-    As nnU-Net draws them (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z): the class uniformly among those of
-    the image but the first (or all, where they may overlap), then the pixel uniformly among those of the class. As
-    with its ``probabilistic_oversampling`` each crop is of the share by a draw of its own, so that the share
-    holds for batches of any size. A crop stays within its image, so near the border the pixel is not in the
-    middle, and a crop of an image without foreground stays where it was.
+    The draws follow nnU-Net (Isensee et al. 2021, doi:10.1038/s41592-020-01008-z). The class is uniform among the
+    image's classes except the first (among all, if classes may overlap); the pixel is uniform among those of the
+    class. As with nnU-Net's ``probabilistic_oversampling``, each crop is moved or not by its own draw, so that the
+    share is right for batches of any size. A crop stays within its image, so near the border the pixel is not in
+    the middle. A crop of an image without foreground is not moved.
 
     Args:
         images: the set.
@@ -53,14 +53,14 @@ def centre_on_foreground(
 
 
 def centred_places(labels: Tensor, numbers: Tensor, size: int, multi_label: bool = False) -> Tensor | None:
-    """Where the crops of a mask, or of those of a clip, are placed to be centred; None where it has no foreground.
+    """Positions that centre the crops of a mask, or of a clip's masks, on foreground; None if there is none.
 
     Args:
         labels: class indices, or sets of classes as one number, on the CPU.
-        numbers: two uniform numbers for each crop: which class, and which pixel of it.
+        numbers: two uniform numbers for each crop: one picks the class, one the pixel of it.
         size: side of the crops.
         multi_label: whether labels are sets.
-    Shape: labels (T, H, W), numbers (n, 2) -> (n, 2) in [0, 1), what ``draws`` has first.
+    Shape: labels (T, H, W), numbers (n, 2) -> (n, 2) in [0, 1), the first two numbers of ``draws``.
     """
     height, width = labels.shape[-2:]
     labels = labels.flatten()
@@ -79,12 +79,12 @@ def centred_places(labels: Tensor, numbers: Tensor, size: int, multi_label: bool
 
 
 def _foreground(labels: Tensor, multi_label: bool) -> Tensor:
-    """The classes of some pixels but the first; all of them where classes may overlap, for none is background."""
+    """The classes of some pixels except the first; all classes if they may overlap, because none is background."""
     if multi_label:
         return overlap_counts([labels])[:IGNORED].nonzero()[:, 0]
     return label_counts([labels])[1:IGNORED].nonzero()[:, 0] + 1
 
 
 def _index(numbers: Tensor, length: int) -> Tensor:
-    """Uniform numbers in [0, 1) as places in a list."""
+    """Uniform numbers in [0, 1) as indices into a list."""
     return (numbers * length).long().clamp(max=length - 1)

@@ -16,6 +16,6 @@ def keyed_seed(*key: int | str) -> int:
 def keyed_generator(*key: int | str) -> torch.Generator:
     """A generator on the CPU, seeded by the key.
 
-    Streams with different keys are independent: what one of them draws never shifts another.
+    Streams with different keys are independent: draws from one never shift another.
     """
     return torch.Generator().manual_seed(keyed_seed(*key))

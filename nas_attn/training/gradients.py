@@ -1,4 +1,4 @@
-"""The gradient of a batch's loss: at once, or part by part where memory does not hold it at once."""
+"""The gradient of a batch's loss: at once, or part by part if the whole batch does not fit into memory."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def add_gradients(
     frames: int = 1,
     backward: Callable[[Tensor], object] = Tensor.backward,
 ) -> Tensor:
-    """Add the gradient of a batch's loss to what the parameters' gradients are.
+    """Add the gradient of a batch's loss to the parameters' gradients.
 
-    In parts, the logits of the whole batch are computed first, without what a backward pass needs; then their loss
-    and its gradient; then each part again, forwards and backwards from its share of that gradient. So the loss is
-    that of the whole batch, whatever it is, and the sum over the parts is its gradient, but for rounding. It takes
-    a third more time, and memory for one part only.
+    With several parts, the logits of the whole batch are computed first, without keeping activations. Next come
+    the loss and its gradient with respect to the logits. Then each part runs again, forwards, and backwards from
+    its share of that gradient. So the loss is that of the whole batch, for any loss, and the sum over the parts is
+    its gradient, up to rounding. This takes a third more time, and the memory of one part only.
 
     Args:
-        module: in training; where ``why_whole`` gives a reason, parts change the result.
+        module: in training mode; if ``why_whole`` gives a reason, splitting changes the result.
         hooks: of the module.
         inputs: the batch.
         masks: class indices; 255 is ignored.
         precision: of the forward passes.
-        parts: how many parts of the batch follow one another.
-        frames: of each clip, which are never parted; 1 for images.
+        parts: number of parts that the batch is split into.
+        frames: of each clip, which is never split; 1 for images.
         backward: adds the gradient of a whole batch's loss.
     Shape: (N, C, H, W), (N, H, W) -> ().
     Returns:
@@ -62,10 +62,10 @@ def add_gradients(
 
 
 def clip_gradients(parameters: Sequence[nn.Parameter], longest: float) -> None:
-    """As ``clip_grad_norm_``, to the bit; on a CPU a gradient that is short enough is not multiplied by 1.
+    """Clip as ``clip_grad_norm_`` does, bit for bit, but on a CPU do not multiply short gradients by 1.
 
-    In a network of 24 million parameters that is 2 % of a step of eight crops of 64 pixels. A GPU would have to
-    wait for the norm, and a CUDA graph cannot ask.
+    In a network of 24 million parameters this saves 2 % of a step of eight crops of 64 pixels. On a GPU the test
+    would have to wait for the norm, and a CUDA graph cannot branch.
 
     Args:
         parameters: with their gradients.
@@ -73,7 +73,7 @@ def clip_gradients(parameters: Sequence[nn.Parameter], longest: float) -> None:
     """
     gradients = [one.grad for one in parameters if one.grad is not None]
     norm = nn.utils.get_total_norm(gradients)
-    if norm.is_cuda or not norm + 1e-6 <= longest:  # the small number is that of clip_grad_norm_
+    if norm.is_cuda or not norm + 1e-6 <= longest:  # clip_grad_norm_ adds the same 1e-6
         nn.utils.clip_grads_with_norm_(parameters, longest, norm)
 
 
@@ -83,7 +83,7 @@ def _parted(batch: Tensor, parts: int, frames: int) -> list[Tensor]:
 
 
 def why_whole(module: nn.Module) -> str | None:
-    """Why a batch of this network cannot be split without changing the result; None where it can."""
+    """The reason why splitting a batch would change this network's result; None if it would not."""
     for name, child in module.named_modules():
         if isinstance(child, _BatchNorm):
             return f"{name} normalises by the mean of the whole batch"

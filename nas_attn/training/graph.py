@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph: hundreds of kernels started by a single call."""
+"""A training step as one CUDA graph: a single call launches hundreds of kernels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Engine:
 
     Args:
         step: takes the next step.
-        name: ``cuda graph``, or ``eager`` and, on a GPU, why.
+        name: ``cuda graph``, or ``eager`` and, on a GPU, the reason.
     """
 
     step: Callable[[], None]
@@ -29,7 +29,7 @@ class Engine:
 class GraphPool:
     """Memory that the graphs of one process share, one graph after the other.
 
-    A pool whose last graph is gone cannot be used again, so a small graph holds it for as long as this lives.
+    A pool cannot be used again after its last graph is deleted, so this object keeps a small graph in it.
 
     Args:
         device: a CUDA device.
@@ -44,19 +44,19 @@ class GraphPool:
 
 
 def eager(step: TrainingStep, reason: str = "") -> Engine:
-    """Every operation of a step is started by Python."""
+    """An engine in which Python launches every operation of a step."""
     return Engine(step, f"eager: {reason}" if reason else "eager")
 
 
 def capture(step: TrainingStep, device: torch.device, pool: GraphPool | None = None) -> Engine:
-    """Record a step and replay it from then on; eager where a module of the network cannot be recorded.
+    """Record a step as a graph that is then replayed; eager if a module of the network cannot be recorded.
 
-    The step is tried a few times, and whatever it changed is put back: the run begins as it would have.
+    The step is tried a few times, and every tensor that it changed is restored, so the run begins unchanged.
 
     Args:
         step: made with ``capturable``, prepared for its first step and not yet called.
         device: a CUDA device.
-        pool: of the graphs of this process; None takes memory for this graph alone.
+        pool: of the graphs of this process; None uses memory for this graph alone.
     Raises:
         torch.OutOfMemoryError: the device has too little memory for the step.
     """
@@ -77,11 +77,11 @@ def capture(step: TrainingStep, device: torch.device, pool: GraphPool | None = N
 
 
 def _warm_up(step: TrainingStep, device: torch.device) -> None:
-    """Let libraries choose their kernels and the optimiser make its moments, beside the main stream."""
+    """Let libraries choose their kernels and the optimiser create its moments, on a side stream."""
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]  # torch leaves it untyped
     stream.wait_stream(torch.cuda.current_stream(device))
     with warnings.catch_warnings(), torch.cuda.stream(stream):
-        # AdamW warns that a capturable step runs outside of a capture: here it has to.
+        # AdamW warns that a capturable step runs outside of a capture; that is intended here.
         warnings.filterwarnings("ignore", message="This instance was constructed with capturable")
         for _ in range(_WARM_UPS):
             step()
@@ -91,7 +91,7 @@ def _warm_up(step: TrainingStep, device: torch.device) -> None:
 
 
 def _restore(step: TrainingStep, before: list[torch.Tensor]) -> None:
-    """Put the values back that were taken before the first call; what is newer began as 0."""
+    """Restore the values from before the first call; tensors created since are set to 0, as they began."""
     now = step.state()
     for tensor, value in zip(now, before, strict=False):
         tensor.copy_(value)

@@ -1,4 +1,4 @@
-"""A whole set of images and masks on the training device."""
+"""A whole set of images and masks, ready for batches on the training device."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ _SHARE_FOR_IMAGES = 0.25
 class DeviceImages:
     """Images one after another in one tensor, so that a batch is an indexing operation.
 
-    Each takes as much as it is large: one large image among many small ones costs no more than itself.
+    Each image takes only its own size, so one large image among many small ones wastes no memory.
 
-    A set that is too large for the device stays in the machine's memory and streams: pixels, masks, heights and
-    widths are then on the CPU, mean and std on the device.
+    A set that is too large for the device stays in the machine's memory and is streamed. Its pixels, masks,
+    heights and widths are then on the CPU, its mean and std on the device.
 
     Args:
         pixels: raw values of the P positions of all images, image by image, row by row.
-        masks: class indices likewise, or sets of classes; 255 is ignored.
+        masks: class index of each position, or its set of classes; 255 is ignored.
         heights: of each image.
         widths: of each image.
         mean: per channel, in pixel units.
         std: per channel, in pixel units.
-        clips: number of frames of each clip, in the order of the images; empty where these are still.
-        frames: T, so many consecutive frames go through the network together.
+        clips: number of frames of each clip, in the order of the images; empty for still images.
+        frames: T, the number of consecutive frames that go through the network together.
         multi_label: whether masks are sets of classes that may overlap.
-        will_read: is told how many bytes of the set are read next, for whoever holds it in files.
+        will_read: called with the number of bytes that are about to be read, for a set that is held in files.
     Shape: pixels (P, C), masks (P,), heights and widths (N,), mean and std (C,).
     """
 
@@ -76,13 +76,13 @@ class DeviceImages:
         """Lay images one after another, and bring them to a device.
 
         Args:
-            pixels: of each image (C, H, W), at least as large as it is; what is beyond its height and width is
-                left out.
-            masks: of each image (H, W) likewise.
+            pixels: of each image (C, H, W), at least as large as the image; anything beyond its height and width
+                is left out.
+            masks: of each image (H, W), cut in the same way.
             heights: of each image.
             widths: of each image.
-            most_bytes: a set larger than this stays in the machine's memory; None is no limit.
-            clips: number of frames of each clip, all of one size within a clip; empty where images are still.
+            most_bytes: a set larger than this stays in the machine's memory; None sets no limit.
+            clips: number of frames of each clip, all of one size within a clip; empty for still images.
             frames: T, at most the length of the shortest clip.
             multi_label: whether masks are sets of classes that may overlap.
         """
@@ -105,7 +105,7 @@ class DeviceImages:
 
     @property
     def device(self) -> torch.device:
-        """Where batches are wanted."""
+        """The device on which batches are wanted."""
         return self.mean.device
 
     @property
@@ -115,7 +115,7 @@ class DeviceImages:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """Number of frames of each clip; an image that is still is a clip of one."""
+        """Number of frames of each clip; a still image is a clip of one frame."""
         return self.clips or (1,) * len(self)
 
     @cached_property
@@ -125,28 +125,27 @@ class DeviceImages:
 
     @cached_property
     def least_side(self) -> int:
-        """The smallest height or width of all; a crop of this size fits into every image."""
+        """The smallest height or width in the set; a crop of this size fits into every image."""
         return min(map(min, self.sizes))
 
     @cached_property
     def class_counts(self) -> tuple[Tensor, int | None]:
-        """How many pixels have each label, or class where these may overlap, (256,), on the CPU; and, where they
-        may, how many pixels are not ignored."""
+        """The counts of ``class_counts`` for the masks of this set, (256,), on the CPU."""
         return class_counts(OnDemand(self.mask, len(self)), self.multi_label)
 
     @cached_property
     def pixel_bytes(self) -> int:
-        """Of a pixel with its label."""
+        """Bytes of one pixel with its label."""
         return self.pixels.shape[1] * self.pixels.element_size() + self.masks.element_size()
 
     @cached_property
     def row_bytes(self) -> int:
-        """Of a row of the widest image with its labels."""
+        """Bytes of one row of the widest image with its labels."""
         return max(width for _, width in self.sizes) * self.pixel_bytes
 
     @cached_property
     def starts(self) -> Tensor:
-        """Where the positions of each image begin, (N,), beside the pixels."""
+        """Index of the first position of each image, (N,), on the device of the pixels."""
         return torch.tensor(self._starts, device=self.pixels.device)
 
     @cached_property
@@ -155,7 +154,7 @@ class DeviceImages:
         return starts_of(heights, widths)
 
     def images_of(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Images of one size with their masks, where the set is kept.
+        """Some images of equal size with their masks, on the device that holds the set.
 
         Shape: (N, C, H, W), (N, H, W).
         """
@@ -164,17 +163,17 @@ class DeviceImages:
         places = [self._positions(number) for number in numbers]
         pixels = torch.stack([self.pixels[place].view(height, width, -1) for place in places])
         masks = torch.stack([self.masks[place].view(height, width) for place in places])
-        # Of a grey image both layouts are contiguous, and kernels are chosen by the strides.
+        # For a grey image both layouts count as contiguous, and kernels are chosen by the strides.
         return pixels.permute(0, 3, 1, 2).clone(memory_format=torch.contiguous_format), masks
 
     def mask(self, number: int) -> Tensor:
-        """The mask of an image, (H, W), where the set is kept."""
+        """The mask of an image, (H, W), on the device that holds the set."""
         height, width = self.sizes[number]
         self.will_read(height * width * self.masks.element_size())
         return self.masks[self._positions(number)].view(height, width)
 
     def and_then(self, other: DeviceImages) -> DeviceImages:
-        """The images of two sets, this one's first, where these are kept."""
+        """The images of this set followed by those of another, on the device that holds this set."""
         home = self.pixels.device
         return replace(
             self,
@@ -186,7 +185,7 @@ class DeviceImages:
         )
 
     def chosen(self, units: Sequence[int]) -> DeviceImages:
-        """Some of the still images, or of the clips, in the order that is given."""
+        """Some of the still images or clips, in the given order."""
         frames = clip_places(self.lengths)
         places = [place for unit in units for place in frames[unit]]
         parts = [self._positions(place) for place in places]
@@ -201,7 +200,6 @@ class DeviceImages:
         )
 
     def _positions(self, number: int) -> slice:
-        """Those of an image."""
         height, width = self.sizes[number]
         return slice(self._starts[number], self._starts[number] + height * width)
 
@@ -211,12 +209,12 @@ class DeviceImages:
 
 
 def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """Raw values as float32, in the units that a network is trained on.
+    """Raw values as float32, normalised by mean and standard deviation.
 
     Args:
         pixels: raw values.
         mean: of each channel over the training set, in pixel units, on the device of the pixels.
-        std: likewise.
+        std: of each channel, likewise.
     Shape: (N, C, H, W), (C,), (C,) -> (N, C, H, W).
     """
     return (pixels.float() - mean.view(1, -1, 1, 1)) / std.view(1, -1, 1, 1)
@@ -225,16 +223,16 @@ def normalise(pixels: Tensor, mean: Tensor, std: Tensor) -> Tensor:
 def pack_images(
     images: LabelledImages, mean: tuple[float, ...], std: tuple[float, ...], device: torch.device, frames: int = 1
 ) -> DeviceImages:
-    """A split of a data set, on a device that has room for it.
+    """A split of a data set, on the device if it has room for it, otherwise on the CPU.
 
     Args:
         images: the split.
-        mean: per channel, in pixel units, with which its images are normalised.
+        mean: per channel, in pixel units, for normalising the images.
         std: likewise.
         device: where batches are wanted.
-        frames: T, so many consecutive frames of a clip go through the network together.
+        frames: T, the number of consecutive frames of a clip that go through the network together.
     Raises:
-        DataError: they are more than the machine's memory holds.
+        DataError: the images need more memory than the machine has.
     """
     _check_memory(images)
     return DeviceImages.pack(
@@ -253,7 +251,7 @@ def pack_images(
 
 
 def _check_memory(images: LabelledImages) -> None:
-    """Refuse what could not be held, before it is tried."""
+    """Refuse a set that is larger than the machine's memory, before it is packed."""
     pixels = sum(height * width for height, width in zip(images.heights, images.widths, strict=True))
     needed = pixels * (images.channels * images.dtype.itemsize + 1)
     if (held := machine_bytes()) is not None and needed > held:
@@ -262,14 +260,14 @@ def _check_memory(images: LabelledImages) -> None:
 
 
 def room_for_images(device: torch.device) -> int | None:
-    """Bytes of a set of images that a device keeps; None where that is not limited."""
+    """The most bytes of images to keep on a device; None if there is no limit."""
     if device.type != "cuda":
         return None
     return int(torch.cuda.get_device_properties(device).total_memory * _SHARE_FOR_IMAGES)
 
 
 def home_of(pixels: Tensor, masks: Tensor, device: torch.device, most_bytes: int | None) -> torch.device:
-    """Where a set is kept: on the device, or on the CPU where it is larger than the device may hold."""
+    """Where to keep a set: on the device, or on the CPU if the set is larger than ``most_bytes``."""
     fits = most_bytes is None or pixels.nbytes + masks.nbytes <= most_bytes
     return device if fits else torch.device("cpu")
 
@@ -280,7 +278,7 @@ def lay_out(
     heights: Sequence[int],
     widths: Sequence[int],
 ) -> tuple[Tensor, Tensor]:
-    """Images one after another, row by row, without what is beyond their heights and widths.
+    """Images one after another, row by row, cut to their heights and widths.
 
     Shape: N times (C, H, W) and N times (H, W) -> (P, C), (P,).
     """
@@ -297,7 +295,7 @@ def lay_out(
 
 
 def starts_of(heights: Sequence[int], widths: Sequence[int]) -> tuple[int, ...]:
-    """Where each image begins among the positions of all.
+    """Index of each image's first position among the positions of all images.
 
     >>> starts_of((2, 1, 4), (3, 1, 2))
     (0, 6, 7)

@@ -1,4 +1,4 @@
-"""The losses of a training; what every run minimises unless told otherwise is cross-entropy plus soft Dice."""
+"""The losses of a training. The default is cross-entropy plus soft Dice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALPHA, _BETA = 0.3, 0.7
 
 
 class Loss(Protocol):
-    """Judges a batch."""
+    """The loss of a batch."""
 
     def __call__(self, logits: Tensor, masks: Tensor) -> Tensor:
         """Shape: (N, K, H, W) unnormalised scores, (N, H, W) classes, 255 is ignored -> ()."""
@@ -30,7 +30,9 @@ class Loss(Protocol):
 def build_loss(
     name: str, class_weights: Sequence[float], device: torch.device, *, multi_label: bool = False
 ) -> Loss:
-    """A loss that a CUDA graph can record: what it needs on the device is there, and nothing depends on values.
+    """The named loss, in a form that a CUDA graph can record.
+
+    Its tensors are already on the device, and no control flow depends on values.
 
     ==========  ================================================================================================
     ce+dice     the sum of the next two (as nnU-Net, Isensee et al. 2021, doi:10.1038/s41592-020-01008-z)
@@ -42,16 +44,16 @@ def build_loss(
                 alpha and beta): a missed pixel costs more than a false one
     ==========  ================================================================================================
 
-    Where classes may overlap, each is judged by the sigmoid of its score, and ``bce`` takes the place of ``ce``:
-    the binary cross-entropy, averaged over the labelled pixels and all classes; focal is the paper's eq. 5.
+    If classes may overlap, each class is judged by the sigmoid of its score. ``bce`` then replaces ``ce``: the
+    binary cross-entropy, averaged over the labelled pixels and all classes. Focal is then the paper's eq. 5.
 
-    Dice and Tversky are taken per class over the whole batch and averaged over the classes that occur in it.
-    Class weights weigh the pixels of the class in ce and focal and its term in dice and tversky, and every mean is
-    divided by the weights that are in it, so that only their ratios matter.
+    Dice and Tversky are computed for each class over the whole batch and averaged over the classes that occur in
+    it. Class weights multiply the pixels of a class in ce and focal, and its term in dice and tversky. Every mean
+    is divided by the sum of its weights, so only their ratios matter.
 
     Args:
         name: one of ``LOSSES``.
-        class_weights: of each class, above 0; empty where all count alike.
+        class_weights: of each class, above 0; empty if all classes count alike.
         device: of the batches.
         multi_label: whether masks are sets of classes that may overlap.
     """
@@ -66,15 +68,15 @@ def build_loss(
 
 
 def loss_of(recipe: Recipe, device: torch.device) -> Loss:
-    """The loss that a recipe asks for."""
+    """The loss that a recipe names."""
     return build_loss(recipe.loss, recipe.class_weights, device, multi_label=recipe.multi_label)
 
 
 def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
     """Cross-entropy plus soft Dice loss (Milletari et al. 2016, arXiv:1606.04797, with plain sums), in float32.
 
-    Dice is taken per class over the whole batch and averaged over the classes that occur in the batch, so
-    that a class absent from a small batch neither rewards nor punishes.
+    Dice is computed for each class over the whole batch and averaged over the classes that occur in the batch. So
+    a class that is absent from a small batch neither lowers nor raises the loss.
 
     Args:
         logits: unnormalised scores.
@@ -86,11 +88,11 @@ def segmentation_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 class _Judged(ABC):
-    """A batch as the losses look at it, in float32.
+    """The quantities of a batch that the losses need, in float32.
 
     Args:
-        weights: of each class, (K,); None where all count alike.
-        least: of the weights; no sum of the weights that occur is below it.
+        weights: of each class, (K,); None if all classes count alike.
+        least: the smallest weight; a sum of weights is at least this unless it is 0.
     """
 
     def __init__(self, weights: Tensor | None, least: float) -> None:
@@ -98,18 +100,18 @@ class _Judged(ABC):
 
     @abstractmethod
     def surprisals(self) -> tuple[Tensor, Tensor]:
-        """-log of the probability of what is true of each pixel, and how much that counts; 0 where it is ignored.
+        """-log of the probability of each pixel's true class, and the weight of the pixel; 0 if it is ignored.
 
-        Shape: (N, H, W) both, or (N, K, H, W) where each class is judged by itself.
+        Shape: (N, H, W) both, or (N, K, H, W) if each class is judged by itself.
         """
 
     @abstractmethod
     def overlaps(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Of each class what is predicted and true, what is predicted, and what is true, in pixels, (K,) each."""
+        """For each class the true positives, predicted pixels and true pixels, (K,) each."""
 
 
 class _Exclusive(_Judged):
-    """One class to a pixel, by a softmax: scores (N, K, H, W) and classes (N, H, W)."""
+    """One class per pixel, by a softmax: scores (N, K, H, W) and classes (N, H, W)."""
 
     def __init__(self, logits: Tensor, masks: Tensor, weights: Tensor | None = None, least: float = 1.0) -> None:
         super().__init__(weights, least)
@@ -129,7 +131,7 @@ class _Exclusive(_Judged):
 
 
 class _Overlapping(_Judged):
-    """Each class by a sigmoid of its own: scores (N, K, H, W) and sets of classes (N, H, W)."""
+    """Each class by its own sigmoid: scores (N, K, H, W) and sets of classes (N, H, W)."""
 
     def __init__(self, logits: Tensor, masks: Tensor, weights: Tensor | None = None, least: float = 1.0) -> None:
         super().__init__(weights, least)
@@ -157,25 +159,25 @@ def _focal(batch: _Judged) -> Tensor:
 
 
 def _dice(batch: _Judged) -> Tensor:
-    """1 less the soft Dice, averaged over the classes that occur."""
+    """1 minus the soft Dice, averaged over the classes that occur."""
     overlap, predicted, true = batch.overlaps()
     return _mean_of_classes(1 - (2 * overlap + _SMOOTH) / (predicted + true + _SMOOTH), true, batch)
 
 
 def _tversky(batch: _Judged) -> Tensor:
-    """1 less the Tversky index likewise, smoothed like Dice, which it is where alpha and beta are 1/2."""
+    """1 minus the Tversky index, averaged in the same way; alpha = beta = 1/2 gives Dice."""
     overlap, predicted, true = batch.overlaps()
     wrong = _ALPHA * (predicted - overlap) + _BETA * (true - overlap)
     return _mean_of_classes(1 - (overlap + _SMOOTH / 2) / (overlap + wrong + _SMOOTH / 2), true, batch)
 
 
 def _mean_of_classes(values: Tensor, size: Tensor, batch: _Judged) -> Tensor:
-    """Of the classes that occur, each with its weight: (K,), (K,) -> ()."""
+    """Weighted mean over the classes that occur: (K,), (K,) -> ()."""
     return _mean(values, (size > 0).float() if batch.weights is None else (size > 0) * batch.weights, batch)
 
 
 def _mean(values: Tensor, weight: Tensor, batch: _Judged) -> Tensor:
-    """Of values of one shape with their weights; 0 where none counts."""
+    """Weighted mean of values; 0 if all weights are 0."""
     return (values * weight).sum() / weight.sum().clamp(min=batch.least)
 
 
@@ -188,15 +190,15 @@ _LOSSES: Mapping[str, Callable[[_Judged], Tensor]] = {
     "focal": _focal,
     "tversky": _tversky,
 }
-"""All of them; which suits which masks is known to ``nas_attn.losses``."""
+"""All losses; ``nas_attn.losses`` says which of them suit which masks."""
 
 
 def image_scores(logits: Tensor, masks: Tensor) -> Tensor:
-    """The soft Dice of each image, averaged over the classes that occur in it; 0 where every pixel is ignored.
+    """The soft Dice of each image, averaged over the classes that occur in it; 0 if every pixel is ignored.
 
     Args:
         logits: unnormalised scores.
-        masks: class indices, or of each class, where these may overlap, 0 and 1; 255 is ignored.
+        masks: class indices; or, if classes may overlap, 0 and 1 for each class; 255 is ignored.
     Shape: (N, K, H, W), (N, H, W) or (N, K, H, W) -> (N,), from 0 to 1.
     """
     if masks.ndim == logits.ndim:
@@ -213,7 +215,7 @@ def image_scores(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def _target_and_weight(masks: Tensor) -> tuple[Tensor, Tensor]:
-    """Class indices, 0 where they are ignored, and 1 where they count."""
+    """Class indices, with 0 for ignored pixels, and weights: 1 for labelled pixels, 0 for ignored ones."""
     valid = masks != IGNORED
     return torch.where(valid, masks, 0).long(), valid.float()
 

@@ -28,14 +28,14 @@ _MOST_BYTES = 2**28
 def write_mapped(
     images: LabelledImages, mean: Sequence[float], std: Sequence[float], folder: Path, frames: int = 1
 ) -> None:
-    """Write a set into a folder, image by image; it appears there whole or not at all.
+    """Write a set into a folder, image by image; the folder appears complete or not at all.
 
     Args:
         images: the set.
-        mean: per channel, in pixel units, with which its images are normalised.
+        mean: per channel, in pixel units, for normalising the images.
         std: likewise.
-        folder: must not exist; the one above it must.
-        frames: T, so many consecutive frames of a clip go through the network together.
+        folder: must not exist; its parent must.
+        frames: T, the number of consecutive frames of a clip that go through the network together.
     """
     facts: dict[str, object] = {"heights": images.heights, "widths": images.widths}
     facts |= {"mean": torch.tensor(mean).tolist(), "std": torch.tensor(std).tolist()}
@@ -60,20 +60,20 @@ def _write_pixels(images: LabelledImages, folder: Path) -> None:
 
 
 def _write_header(file: BinaryIO, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    """That of a ``.npy`` file, whose values follow, row by row."""
+    """Write the header of a ``.npy`` file; the values follow it, row by row."""
     described = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, described)
 
 
 def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = None) -> DeviceImages:
-    """The set of a folder; on a CPU its pixels stay in the files, mapped into memory.
+    """The set in a folder; if it is kept on the CPU, its pixels stay in the files, mapped into memory.
 
     Args:
-        folder: as ``write_mapped`` has left it.
+        folder: written by ``write_mapped``.
         device: where batches are wanted.
-        most_bytes: a set larger than this is mapped rather than brought to the device; None is no limit.
+        most_bytes: a set larger than this is mapped instead of copied to the device; None sets no limit.
     Raises:
-        MachineError: the files are not what was written.
+        MachineError: the files are not as they were written.
     """
     check_seal(folder)
     pixels, pixel_map = _map(folder / _PIXELS)
@@ -95,20 +95,20 @@ def read_mapped(folder: Path, device: torch.device, *, most_bytes: int | None = 
 
 
 def _map(path: Path) -> tuple[Tensor, mmap.mmap]:
-    """An array whose pages come from the file, and its map; a page that somebody writes to becomes a copy."""
+    """An array whose pages come from the file, and its map; a page that is written to becomes a private copy."""
     array = np.load(path, mmap_mode="c", allow_pickle=False)
     return torch.from_numpy(array), array.base
 
 
 class MappedPages:
-    """Lets go of what was read from mapped files, time and again.
+    """Releases pages of mapped files from time to time.
 
-    What a process has read of a mapped file counts as its memory until it lets go. It is then still in the
-    system's cache of files, as long as there is room, and comes back without a look at the disk.
+    Pages that a process has read count as its memory until it releases them. They then stay in the system's file
+    cache, as long as there is room, and come back without reading the disk.
 
     Args:
-        maps: of the files, which nobody writes to; none where the set is not in files.
-        most_bytes: so much may be held.
+        maps: of the files, which nobody writes to; empty if the set is not in files.
+        most_bytes: the most bytes to hold.
     """
 
     def __init__(self, maps: Sequence[mmap.mmap] = (), most_bytes: int = _MOST_BYTES) -> None:
@@ -116,7 +116,7 @@ class MappedPages:
         self._most, self._held = most_bytes, 0
 
     def will_read(self, n_bytes: int) -> None:
-        """Make room for what is read next."""
+        """Count bytes that are about to be read, and release all pages if the limit is exceeded."""
         self._held += n_bytes
         if self._held > self._most:
             self._held = n_bytes

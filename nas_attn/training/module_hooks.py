@@ -1,7 +1,7 @@
-"""What some modules of a network want of the training: to know the step, and an auxiliary loss.
+"""Hooks by which modules of a network take part in the training: to follow the steps, or to add a loss.
 
-Training knows nothing else of a network's modules. A module takes part by having one of these methods; none of
-them is called in evaluation. Both consist of operations on tensors, so that a step stays one CUDA graph.
+Training knows nothing else about a network's modules. A module takes part by having one of these methods; none of
+them is called in evaluation. Both consist of tensor operations, so that a step stays one CUDA graph.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nas_attn.training.overlap import planes
 
 @runtime_checkable
 class FollowsSteps(Protocol):
-    """A module that changes with the steps (a temperature) or draws anew in each of them (noise)."""
+    """A module that changes with the steps (a temperature) or draws random numbers in each of them (noise)."""
 
     def begin_step(self, step: Tensor, steps: int, key: int) -> None:
         """Called before the forward pass of each step.
@@ -26,39 +26,39 @@ class FollowsSteps(Protocol):
         Args:
             step: its number from 0, on the device; (1,).
             steps: of the whole training.
-            key: made of the seed and the module's name; random numbers depend on it, the step and nothing else.
+            key: made of the seed and the module's name; random numbers depend only on the key and the step.
         """
 
 
 @runtime_checkable
 class AuxiliaryLoss(Protocol):
-    """A module that adds a term to the loss, from what it kept of the forward pass."""
+    """A module that adds a term to the loss, from values that it kept in the forward pass."""
 
     def own_loss(self, masks: Tensor, scores: Tensor) -> Tensor:
         """The term, a scalar.
 
         Args:
-            masks: class indices, (N, H, W), or of each class, where these may overlap, 0 and 1, (N, K, H, W);
-                255 is ignored.
+            masks: class indices, (N, H, W); or, if classes may overlap, 0 and 1 for each class, (N, K, H, W). 255
+                is ignored.
             scores: how well each image was segmented, from 0 to 1, without a gradient; (N,).
         """
 
 
 @runtime_checkable
 class DrawsGlobally(Protocol):
-    """A network that may draw random numbers from torch's global stream, as dropout does."""
+    """A network that may draw random numbers from torch's global generator, as dropout does."""
 
     draws_globally: bool
 
 
 class ModuleHooks:
-    """Calls the modules of a network that want to know the step or add an auxiliary loss.
+    """Calls the modules of a network that follow the steps or add an auxiliary loss.
 
     Args:
         module: the network.
         steps: of the whole training.
         seed: of the run.
-        loss: judges a batch; cross-entropy plus soft Dice unless another is given.
+        loss: of a batch.
         multi_label: whether masks are sets of classes that may overlap.
     """
 
@@ -80,12 +80,12 @@ class ModuleHooks:
 
     @torch.no_grad()
     def begin_step(self, step: Tensor) -> None:
-        """Tell all who want to know which step is next; (1,)."""
+        """Tell all modules that follow the steps the number of the next step; (1,)."""
         for follower, key in self._followers:
             follower.begin_step(step, self._steps, key)
 
     def loss(self, logits: Tensor, masks: Tensor) -> Tensor:
-        """The loss of the segmentation and what the modules add to it.
+        """The segmentation loss plus the terms of the modules.
 
         Shape: (N, K, H, W), (N, H, W) -> ().
         """

@@ -1,4 +1,4 @@
-"""Muon: the update of a kernel is its momentum made orthogonal, so that all of its directions learn alike."""
+"""Muon, an optimiser that orthogonalises the momentum of a kernel, so that all of its directions learn alike."""
 
 from __future__ import annotations
 
@@ -9,24 +9,25 @@ import torch
 from torch import Tensor, nn
 
 _LEAST_SIDE = 4
-"""What has fewer rows or columns has no directions that could learn unlike."""
+"""Fewer rows or columns leave no directions that could learn differently."""
 _WIDEST_SIDE = 64
-"""What has more of both takes as long to make orthogonal, on a CPU, as a step otherwise, and gains nothing."""
+"""If both sides are wider, orthogonalising takes as long as the rest of a step on a CPU, and gains nothing."""
 _ROUNDS = (
     (8.28721201814563, -23.595886519098837, 17.300387312530933),
     (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
     (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
 )
-"""a, b and c of aX + b(XX^T)X + c(XX^T)^2 X in each round."""
+"""Coefficients a, b and c of aX + b(XX^T)X + c(XX^T)^2 X in each round."""
 _RMS_OF_ADAM = 0.2
 _EPSILON = 1e-7
 
 
 def is_matrix(kernel: nn.Parameter) -> bool:
-    """Whether Muon shall train a kernel: of a convolution that sees neighbours, (outputs, inputs, height, width),
-    its outputs one after another in memory, by its narrower side at least 4 wide and at most 64.
+    """Whether Muon should train a kernel.
 
-    What sees one position, as the layers of a gate do, learns as well by AdamW.
+    It must belong to a convolution larger than 1x1, (outputs, inputs, height, width), and store its outputs one
+    after another in memory. The narrower side of its matrix must be from 4 to 64 wide. AdamW trains 1x1 kernels,
+    such as the layers of a gate, as well as Muon does.
     """
     if kernel.ndim != 4 or kernel.shape[2:].numel() <= 1 or kernel.numel() == 0:
         return False
@@ -35,18 +36,18 @@ def is_matrix(kernel: nn.Parameter) -> bool:
 
 
 def sides(kernel: nn.Parameter) -> tuple[int, int]:
-    """Of the matrix that a kernel is: its outputs, and all that each of them takes."""
+    """Rows and columns of a kernel's matrix: its outputs, and the number of weights of each output."""
     return kernel.shape[0], kernel.numel() // kernel.shape[0]
 
 
 def left_factors(grams: Tensor) -> Tensor:
-    """What matrices X are multiplied by from the left, so that their singular values come near to 1.
+    """Left factors of matrices X, such that the singular values of the products come near to 1.
 
-    The first three rounds of Polar Express (Amsel et al. 2025, arXiv:2505.16932, algorithm 1), each of which
-    multiplies X / |X| by a polynomial in X X^T; here the polynomials are multiplied before X is, so that no
-    product is as long as a kernel has inputs. Singular values between a thousandth of the norm and the norm come
-    out between 0.13 and 1.9; more rounds bring them nearer to 1, and networks no further. For a matrix of zeros
-    it is finite.
+    These are the first three rounds of Polar Express (Amsel et al. 2025, arXiv:2505.16932, algorithm 1). Each
+    round multiplies X / |X| by a polynomial in X X^T. Here the polynomials are multiplied with each other first,
+    so that no product is as long as a kernel has inputs. Singular values from a thousandth of the norm up to the
+    norm end between 0.13 and 1.9. More rounds bring them nearer to 1 but do not improve networks. The factor of a
+    zero matrix is finite.
 
     Args:
         grams: X X^T of each matrix.
@@ -64,18 +65,17 @@ def left_factors(grams: Tensor) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum with Nesterov's look-ahead, made orthogonal (Jordan et al. 2024,
-    https://kellerjordan.github.io/posts/muon), with decoupled weight decay.
+    """Orthogonalised Nesterov momentum (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
 
-    An update has about the root mean square of one of AdamW (Liu et al. 2025, arXiv:2502.16982, eq. 4), 0.2 times
-    the learning rate, so that both optimisers of a network share learning rate and weight decay. Matrices of one
-    height are made orthogonal together, so that a step takes few operations; besides the momentum it holds little
-    more than one of the stacks.
+    Weight decay is decoupled. The root mean square of an update is about that of AdamW (Liu et al. 2025,
+    arXiv:2502.16982, eq. 4), 0.2 times the learning rate. So both optimisers of a network can share learning rate
+    and weight decay. Matrices of one height are orthogonalised together, so that a step takes few operations.
+    Besides the momentum it needs little more memory than one of the stacks.
 
     Args:
         stacks: matrices of one shape each, (B, m, n).
         lr: learning rate; may be a tensor.
-        weight_decay: of what is trained.
+        weight_decay: of all stacks.
         momentum: share of the old mean gradient that is kept.
     """
 
@@ -86,7 +86,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]  # no loss is evaluated again
-        """Take a step along the gradients that there are."""
+        """Take a step along the present gradients."""
         for group in self.param_groups:
             by_height: dict[int, list[nn.Parameter]] = defaultdict(list)
             for stack in group["params"]:
@@ -97,7 +97,6 @@ class Muon(torch.optim.Optimizer):
                 self._turn(stacks, group["lr"], group["weight_decay"], group["momentum"])
 
     def _turn(self, stacks: Sequence[nn.Parameter], rate: float | Tensor, decay: float, momentum: float) -> None:
-        """A step of stacks of one height."""
         grams = torch.cat([_gram(self._ahead(stack, momentum)) for stack in stacks])
         factors = torch.split(left_factors(grams), [len(stack) for stack in stacks])
         for stack, factor in zip(stacks, factors, strict=True):
@@ -107,7 +106,7 @@ class Muon(torch.optim.Optimizer):
             stack.mul_(1 - rate * decay).baddbmm_(*pair, alpha=-1)
 
     def _mean(self, stack: nn.Parameter) -> Tensor:
-        """Its mean gradient, zeros before the first step."""
+        """The mean gradient of a stack, zeros before the first step."""
         state = self.state[stack]
         if not state:
             state["mean_gradient"] = torch.zeros_like(stack)
@@ -115,7 +114,7 @@ class Muon(torch.optim.Optimizer):
         return mean
 
     def _ahead(self, stack: nn.Parameter, momentum: float) -> Tensor:
-        """Where its mean gradient goes, were the gradient to stay what it is."""
+        """The mean gradient of a stack after one more step with the same gradient (Nesterov's look-ahead)."""
         assert stack.grad is not None
         return stack.grad.lerp(self._mean(stack), momentum)
 
@@ -125,5 +124,4 @@ def _is_tall(stack: Tensor) -> bool:
 
 
 def _gram(stack: Tensor) -> Tensor:
-    """X X^T, or X^T X where that is smaller."""
     return stack.mT @ stack if _is_tall(stack) else stack @ stack.mT

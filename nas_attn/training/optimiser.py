@@ -19,11 +19,11 @@ _LAST_SHARE = _FIRST_SHARE / 1e4
 
 
 class FlatOptimisers:
-    """Muon for the matrices, where the recipe has it, and AdamW for all else.
+    """Muon for the matrices, if the recipe uses it, and AdamW for all other parameters.
 
     Args:
-        flat: what is trained.
-        recipe: how.
+        flat: the parameters to train.
+        recipe: how to train them.
         capturable: their steps will be part of a CUDA graph.
     """
 
@@ -33,7 +33,7 @@ class FlatOptimisers:
         self._rates = torch.zeros_like(self._shares)
         self._flat = flat
         self.built = self._build(recipe, capturable)
-        """One of them, or both."""
+        """AdamW, Muon, or both."""
 
     def _build(self, recipe: Recipe, capturable: bool) -> list[torch.optim.Optimizer]:
         flat, (rate, slow_rate, muon_rate) = self._flat, self._rates
@@ -57,17 +57,17 @@ class FlatOptimisers:
         return built
 
     def step(self, rate: Tensor) -> None:
-        """Take a step along the gradients that there are.
+        """Take a step along the present gradients.
 
         Args:
-            rate: learning rate, of one element.
+            rate: learning rate, a tensor of one element.
         """
         torch.mul(self._shares, rate, out=self._rates)
         for optimiser in self.built:
             optimiser.step()
 
     def bind_rates(self) -> None:
-        """Let all groups read their rate here again: a loaded state brings tensors of its own."""
+        """Make all groups read their rate from here again: a loaded state brings tensors of its own."""
         rate, slow_rate, muon_rate = self._rates
         rates = {id(one): slow_rate for part in self._flat.slow for one in part}
         rates |= {id(one): muon_rate for one in self._flat.stacks}
@@ -75,7 +75,7 @@ class FlatOptimisers:
             group["lr"] = rates.get(id(group["params"][0]), rate)
 
     def state(self) -> list[Tensor]:
-        """What optimisers remember, by reference: the first step makes these tensors, as 0."""
+        """The optimisers' state, by reference; the first step creates these tensors, as 0."""
         states = (state for optimiser in self.built for state in optimiser.state.values())
         return [tensor for state in states for tensor in state.values()]
 
@@ -93,12 +93,12 @@ def build_optimiser(
     """AdamW (Loshchilov and Hutter 2019, arXiv:1711.05101) with weight decay on kernels only.
 
     Args:
-        kernels: what decays.
-        others: what does not.
-        recipe: for the learning rate and the weight decay.
-        slow: kernels and others of the part that begins with trained weights.
-        rate: a tensor that holds the learning rate of each step; None takes the recipe's peak.
-        slow_rate: likewise, of what is slow.
+        kernels: parameters with weight decay.
+        others: parameters without.
+        recipe: gives the learning rate and the weight decay.
+        slow: kernels and others of the part that starts with trained weights.
+        rate: a tensor that holds the learning rate of each step; None uses the recipe's peak.
+        slow_rate: the same for ``slow``.
         capturable: its steps will be part of a CUDA graph.
     """
     peak = recipe.peak_learning_rate
@@ -120,18 +120,18 @@ def build_optimiser(
 def learning_rates(recipe: Recipe, steps: int) -> Tensor:
     """The learning rate of each step, (steps,): OneCycle (Smith and Topin 2018, arXiv:1708.07120).
 
-    From 1/25 of the peak up along a cosine while it warms up, then down to 1/250,000 of it at the last step.
-    The momentum is not cycled: a schedule of one number can be read from a table by a CUDA graph.
+    It rises along a cosine from 1/25 of the peak during the warm-up, then falls to 1/250,000 of the peak at the
+    last step. The momentum is not cycled: a CUDA graph can read a schedule of one number from a table.
     """
     last = max(steps, 2) - 1
-    # A single rising step at least, and a falling one after it: the peak must be reached and left.
+    # At least one step must rise and one must fall, so that the peak is reached and left.
     top = min(max(recipe.warm_up * (last + 1) - 1, 1), last - 1) if last > 1 else 0
     shares = [_share(step, top, last) for step in range(steps)]
     return torch.tensor(shares) * recipe.peak_learning_rate
 
 
 def _share(step: int, top: float, last: int) -> float:
-    """Of the peak learning rate."""
+    """The learning rate of a step, as a share of the peak."""
     if step < top:
         return _cosine(_FIRST_SHARE, 1.0, step / top)
     return _cosine(1.0, _LAST_SHARE, (step - top) / (last - top))

@@ -1,4 +1,4 @@
-"""Classes that may overlap, as tensors: what a pixel has of them, as bits of one number or as a plane for each."""
+"""Classes that may overlap, as tensors: the classes of a pixel are bits of one number, or one plane each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nas_attn.data.overlapping import MOST_IN_A_BYTE, bit_of
 
 
 def has_class(codes: Tensor, index: int) -> Tensor:
-    """Where a class is; nowhere where pixels are ignored.
+    """Where a class is present; False for ignored pixels.
 
     Args:
         codes: sets of classes as whole numbers, 255 where ignored; of any shape.
@@ -20,7 +20,7 @@ def has_class(codes: Tensor, index: int) -> Tensor:
 
 
 def planes(codes: Tensor, classes: int) -> Tensor:
-    """A mask for each class: 1 where it is, 0 where it is not, 255 where ignored; nothing waits for the device.
+    """One mask per class: 1 where it is present, 0 where not, 255 where ignored. Does not wait for the device.
 
     Shape: (N, H, W) -> (N, K, H, W) uint8.
     """
@@ -29,7 +29,7 @@ def planes(codes: Tensor, classes: int) -> Tensor:
 
 
 def answers(logits: Tensor, multi_label: bool) -> Tensor:
-    """What scores say of each pixel: its most probable class, or all classes more probable than not, as bits.
+    """The predicted class of each pixel; if classes may overlap, all classes more probable than not, as bits.
 
     Shape: (N, K, H, W) -> (N, H, W) whole numbers.
     """
@@ -42,7 +42,7 @@ def answers(logits: Tensor, multi_label: bool) -> Tensor:
 
 
 def dtype_of(classes: int) -> torch.dtype:
-    """Of masks of so many classes that may overlap."""
+    """The dtype of masks with this number of classes that may overlap."""
     return torch.uint8 if classes <= MOST_IN_A_BYTE else torch.int32
 
 

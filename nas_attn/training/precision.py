@@ -55,4 +55,4 @@ class Precision:
 
 
 PRECISIONS = tuple(Precision(bfloat16, last) for bfloat16 in (False, True) for last in (True, False))
-"""All of them; where two are equally fast, the earlier one is to be preferred."""
+"""All precisions; if two are equally fast, prefer the earlier one."""

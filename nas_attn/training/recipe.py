@@ -1,4 +1,4 @@
-"""How every run of a search is trained, and its images normalised: alike for all placements of a network."""
+"""How every run of a search is trained and its images normalised; equal for all placements of a network."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from nas_attn.data import Dataset
 
 PRETRAINED_RATE = 0.25
-"""Share of the peak learning rate for a run that starts from trained weights: a full one would undo them first."""
+"""Factor on the peak learning rate of a run that starts from trained weights: the full rate would undo them."""
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Settings of the optimiser and of the augmentation.
 
-    They are tuned once, on the plain U-Net and on SE everywhere, and then frozen: a recipe tuned for one
-    placement would rank placements by how well it suits them.
+    They were tuned once, on the baseline and on SE everywhere, and then frozen. A recipe tuned for one placement
+    would favour the placements that it suits.
 
     Args:
         peak_learning_rate: reached after ``warm_up`` (OneCycle, cosine down to the end).
-        optimiser: ``muon`` for kernels that see neighbours and AdamW for all else, or ``adamw`` for everything.
-        muon_factor: learning rate of what Muon trains, as a multiple of that of all else.
+        optimiser: ``muon`` for kernels larger than 1x1 and AdamW for the rest, or ``adamw`` for everything.
+        muon_factor: learning rate of Muon, as a multiple of AdamW's.
         weight_decay: of convolution kernels; norms, biases and scales have none.
-        momentum: of Muon, and beta_1 of AdamW; below their usual 0.95 and 0.9 short runs end higher.
+        momentum: of Muon, and beta_1 of AdamW; with less than their usual 0.95 and 0.9, short runs end higher.
         warm_up: share of the steps in which the learning rate rises.
         clip_norm: largest L2 norm of the gradient.
         brightness: largest shift of an image, in standard deviations.
         contrast: largest relative change of an image's contrast.
-        recalibration_batches: batches over which BatchNorm statistics are averaged before evaluation, at most.
-        class_prior: an untrained network begins with the frequencies of the classes as its answer.
-        encoder_share: of the learning rate, for an encoder that begins with trained weights.
+        recalibration_batches: largest number of batches over which BatchNorm statistics are averaged at the end.
+        class_prior: let an untrained network predict the frequencies of the classes.
+        encoder_share: factor on the learning rate of an encoder that starts with trained weights.
         loss: name of the loss, one of ``LOSSES``.
-        class_weights: of each class in the loss, above 0; empty where all count alike.
-        foreground: share of the crops that are centred on a pixel of a class other than the first.
+        class_weights: of each class in the loss, above 0; empty if all classes count alike.
+        foreground: share of the crops that are centred on a foreground pixel.
         multi_label: whether classes may overlap, so that each is judged by itself.
     """
 
@@ -70,7 +70,7 @@ class Recipe:
         return replace(self, peak_learning_rate=PRETRAINED_RATE * self.peak_learning_rate)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values; what nobody asked for is left out, so that older studies are the same studies."""
+        """Plain values, without newer settings that have the value of older studies, so that those still match."""
         plain = {**asdict(self), "class_weights": list(self.class_weights)}
         return {name: value for name, value in plain.items() if value != UNSAID.get(name)}
 
@@ -78,9 +78,8 @@ class Recipe:
 def recipe_for(network: Network) -> Recipe:
     """The recipe of a network's runs, the same for all of its placements.
 
-    Networks of other libraries are deeper and wider than nas-attn's own: what AdamW trains in them takes a lower
-    learning rate, what Muon trains the same. An encoder with trained weights learns by AdamW, at a tenth of its
-    rate.
+    Networks of other libraries are deeper and wider than nas-attn's own. AdamW needs a lower learning rate there;
+    Muon keeps the same one. An encoder with trained weights is trained by AdamW, at a tenth of its rate.
     """
     if not isinstance(network, DescribedNetwork):
         return Recipe()
@@ -88,11 +87,12 @@ def recipe_for(network: Network) -> Recipe:
 
 
 def statistics_for(network: Network, dataset: Dataset) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each channel with which images are normalised, in pixel units: those of the
-    data, or those that the network's weights want.
+    """Mean and standard deviation of each channel for normalising images, in pixel units.
+
+    They are the data's, unless the network's pretrained weights require others.
 
     Args:
-        network: whose weights may want their own.
+        network: its weights may require statistics of their own.
         dataset: the data.
     """
     wanted = network.normalisation if isinstance(network, DescribedNetwork) else None

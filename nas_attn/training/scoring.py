@@ -142,7 +142,7 @@ def segment_images(
 
     Args:
         segmenter: the network in eval mode, on the device of the images.
-        images: the set; clips go through the network in windows of their frames.
+        images: the set; clips go through the network in windows of T frames.
         rank: number of this process; it gets every ``world_size``-th batch.
         world_size: number of processes.
     """

@@ -1,4 +1,4 @@
-"""A folder of files that tells when one of them is no longer what was written: its seal has sizes and hashes."""
+"""Sealed folders: sizes and hashes of their files show whether a file has changed since it was written."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ _SEAL = "seal.json"
 
 
 def seal(folder: Path) -> None:
-    """Write down the size and the hash of every file of a folder, in a file beside them."""
+    """Write the size and the hash of every file of a folder into a file beside them."""
     known = {path.name: [path.stat().st_size, _hash(path)] for path in sorted(folder.iterdir())}
     (folder / _SEAL).write_text(json.dumps(known), encoding="utf-8")
 
 
 def broken_seal(folder: Path) -> str | None:
-    """What is wrong with the files of a folder; None where they are what was sealed.
+    """What is wrong with the files of a folder; None if they are as they were sealed.
 
-    The size is looked at first: a file that was cut short is found without reading it.
+    Sizes are checked first, so a file that was cut short is found without reading it.
     """
     try:
         known = json.loads((folder / _SEAL).read_text(encoding="utf-8"))
@@ -41,7 +41,7 @@ def broken_seal(folder: Path) -> str | None:
 
 
 def check_seal(folder: Path) -> None:
-    """Raise where a sealed folder is not what it was.
+    """Raise if a sealed folder has changed.
 
     Raises:
         MachineError: a file is missing, cannot be read, was cut short or changed.
@@ -51,9 +51,9 @@ def check_seal(folder: Path) -> None:
 
 
 class Stamp:
-    """What files were when they were opened, so that a change under the hands of who has mapped them is noticed.
+    """Sizes and times of files when they were opened, to detect changes to files that are mapped into memory.
 
-    They are kept open: a file that was removed or replaced since is still there for its readers, and counts.
+    The files stay open: a file that was removed or replaced is still intact for its readers, so that is no change.
 
     Args:
         folder: all files of the sealed folders in it.
@@ -66,7 +66,7 @@ class Stamp:
         weakref.finalize(self, _close, list(self._files))
 
     def check(self) -> None:
-        """Raise where a file was changed in place.
+        """Raise if a file was changed in place.
 
         Raises:
             MachineError: the file has another size, or was written to.

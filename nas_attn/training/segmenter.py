@@ -1,4 +1,4 @@
-"""Whole images of any size in, class scores or labels out: how every network is validated, tested and used."""
+"""Class scores or labels of whole images of any size: how every network is validated, tested and used."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas_attn.training.overlap import answers
 from nas_attn.training.precision import Precision
 
 WHOLE_UP_TO = 2048
-"""Images with no side above this many pixels are segmented in one piece unless a tile is asked for."""
+"""Images whose longest side is at most this, in pixels, are segmented in one piece unless a tile is given."""
 
 _TILE = 1024
 _MARGIN = 128
@@ -39,16 +39,16 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Segmenter:
-    """A network with what it takes to give it an image.
+    """A network with everything that is needed to apply it to an image.
 
     Args:
         module: in eval mode; maps (N, C, H, W) to logits (N, K, H, W).
         mean: of each channel over the training set, in pixel units, on the device of the module.
         std: likewise.
-        min_image_size: the smallest side that it can take; smaller images are continued by reflection, and
-            the labels cut back.
+        min_image_size: the smallest side that the network can take; smaller images are padded by reflection, and
+            the result is cropped.
         precision: in which the network is called.
-        multi_label: whether classes may overlap, so that labels are sets of them, as of ``overlap``.
+        multi_label: whether classes may overlap; labels are then sets of classes, encoded as in ``overlap``.
     """
 
     module: nn.Module
@@ -60,9 +60,9 @@ class Segmenter:
 
     @torch.no_grad()
     def logits(self, pixels: Tensor) -> Tensor:
-        """Unnormalised scores of images that the network is given together, on its device.
+        """Unnormalised scores of images that the network gets together, on its device.
 
-        Images with a side above 2048 pixels are put together from tiles.
+        The scores of images with a side above 2048 pixels are put together from tiles.
 
         Shape: (N, C, H, W) raw values -> (N, K, H, W).
         """
@@ -72,8 +72,10 @@ class Segmenter:
 
     @torch.no_grad()
     def parts(self, pixels: Tensor, tile: int | None = None) -> Iterator[Part]:
-        """The scores of images that the network is given together, rectangle by rectangle; there is one where they
-        go through it in one piece. Each pixel is in that of the tile whose cut it lies farthest from.
+        """The scores of images that the network gets together, rectangle by rectangle.
+
+        Images that go through the network in one piece have one rectangle. Otherwise each pixel is taken from the
+        tile whose cut edge is farthest from it.
 
         Args:
             pixels: raw values, on any device.
@@ -93,20 +95,20 @@ class Segmenter:
     def labels(
         self, pixels: Tensor, *, tile: int | None = None, height: int | None = None, width: int | None = None
     ) -> Tensor:
-        """The most probable class of each pixel of images that the network is given together, on the CPU.
+        """The most probable class of each pixel of images that the network gets together, on the CPU.
 
-        Where classes may overlap, all that are more probable than not, as bits.
+        If classes may overlap: all classes that are more probable than not, as bits.
 
         Args:
             pixels: raw values, on any device; one image, or the frames of a clip.
-            tile: side of the tiles; None to segment the images in one piece, or in tiles of 1024 pixels where
-                a side is longer than 2048.
-            height: of the labels, where it is not that of the images: scores are enlarged before they are
-                compared.
+            tile: side of the tiles; None segments the images in one piece, or in tiles of 1024 pixels if a side is
+                longer than 2048.
+            height: of the labels, if it differs from that of the images. Scores are resized before classes are
+                compared; with tiles the labels are resized instead.
             width: likewise.
-        Shape: (N, C, H, W) -> (N, height, width) uint8, or int32 where more than seven classes may overlap.
+        Shape: (N, C, H, W) -> (N, height, width) uint8, or int32 if more than seven classes may overlap.
         Raises:
-            UsageError: the tile is too small to have a margin.
+            UsageError: the tile is too small to have a margin, or not a multiple of the network's grid.
         """
         size = (height or pixels.shape[2], width or pixels.shape[3])
         if self._tile(pixels, tile) is not None:
@@ -117,7 +119,7 @@ class Segmenter:
         return self._answers(logits)
 
     def _joined(self, pixels: Tensor, tile: int | None, of: Callable[[Tensor], Tensor]) -> Tensor:
-        """What is made of the scores of each part, (N, ..., h, w), put together to whole images."""
+        """The results of ``of`` for the scores of each part, (N, ..., h, w), put together to whole images."""
         joined = None
         for part in self.parts(pixels, tile):
             made = of(part.logits)
@@ -140,19 +142,19 @@ class Segmenter:
         return logits[:, :, :height, :width]
 
     def _tile(self, pixels: Tensor, tile: int | None) -> int | None:
-        """Side of the tiles; None where the images go through the network in one piece."""
+        """Side of the tiles; None if the images go through the network in one piece."""
         longest = max(pixels.shape[2:])
         tile = seen_at_once(longest) if tile is None else tile
         return tile if longest > tile else None
 
 
 def seen_at_once(longest: int) -> int:
-    """The longest side of what a network is given at once, of images with this longest side."""
+    """The longest side that a network sees at once of images with this longest side."""
     return longest if longest <= WHOLE_UP_TO else _TILE
 
 
 def reflect_pad(images: Tensor, height: int, width: int) -> Tensor:
-    """Images continued at the bottom and the right by reflection at their border pixels, as often as it takes.
+    """Images padded at the bottom and the right by reflection at their border pixels, repeated as often as needed.
 
     Shape: (N, C, H, W) -> (N, C, max(H, height), max(W, width)).
     """
@@ -170,17 +172,17 @@ def _reflected(number: int, length: int, device: torch.device) -> Tensor:
 
 
 def tile_margin(tile: int, grid: int) -> int:
-    """How much of a tile is thrown away along each cut, in pixels: 128, or a quarter of smaller tiles.
+    """How much of a tile is discarded along each cut, in pixels: 128, or a quarter of smaller tiles.
 
-    Where that reaches as far as a convolutional network sees, tiles give what the whole image gives. A network
-    with global pooling (se, pam ...) sees the whole tile; its labels can differ from those of the whole image.
+    If a convolutional network sees no farther than this, tiles give the same result as the whole image. A network
+    with global pooling (se, pam ...) sees the whole tile, so its labels can differ from those of the whole image.
 
     Args:
         tile: side of the tiles, in pixels.
-        grid: pixels of the image that one pixel of the bottleneck stands for; tiles begin at multiples of it,
-            so that every tile is halved at the same places as the whole image.
+        grid: side of the image region that one pixel of the bottleneck covers, in pixels. Tiles start at multiples
+            of it, so that every tile is downsampled on the same grid as the whole image.
     Raises:
-        UsageError: the tile is too small to have a margin, or no multiple of the grid.
+        UsageError: the tile is too small to have a margin, or not a multiple of the grid.
     """
     if tile < 4 * grid or tile % grid:
         raise UsageError(f"tile is {tile}; for this network it must be a multiple of {grid}, at least {4 * grid}")
@@ -189,7 +191,7 @@ def tile_margin(tile: int, grid: int) -> int:
 
 @dataclass(frozen=True)
 class _Span:
-    """A tile along one axis: where it lies, which part of its labels is kept, and where this is within it."""
+    """A tile along one axis: its place, the part of it that is kept, and that part's place within the tile."""
 
     tile: slice
     kept: slice
@@ -205,7 +207,7 @@ def _spans(length: int, tile: int, margin: int, grid: int) -> Iterator[_Span]:
         if end == length:
             return
         kept_from = kept_to
-        # The last tile is as large as the others: a sliver would show the network too little.
+        # The last tile is as large as the others: a narrow one would show the network too little context.
         following = kept_to - margin
         start = min(following, -(-(length - tile) // grid) * grid)
 
@@ -214,4 +216,4 @@ def _enlarged_labels(labels: Tensor, size: tuple[int, int]) -> Tensor:
     if labels.shape[1:] == size:
         return labels
     enlarged = F.interpolate(labels[:, None].double(), size=size, mode="nearest-exact")[:, 0]
-    return enlarged.to(labels.dtype)  # of 31 bits each is a double to the last
+    return enlarged.to(labels.dtype)  # a double holds 31 bits exactly

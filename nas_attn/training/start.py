@@ -1,4 +1,4 @@
-"""The network that a run begins with."""
+"""The untrained network that a run begins with."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from nas_attn.training.generator import keyed_seed
 def fresh_network(network: Network, placement: Placement, seed: int) -> UNet | AdaptedNetwork:
     """The network with its attention and the weights of step 0.
 
-    In our U-Net every weight is drawn from (seed, name). In a network of somebody else's its own code draws what
-    has no trained weights, from the seed; attention is drawn by name here, too. So the runs of two placements with
-    one seed are a pair.
+    In our U-Net every weight is drawn from (seed, name). A network of another library draws its untrained weights
+    by its own code, from the seed; its attention is drawn by name, too. So the runs of two placements with one
+    seed are a pair.
 
     Args:
         network: without its attention.
@@ -41,7 +41,7 @@ def fresh_network(network: Network, placement: Placement, seed: int) -> UNet | A
 
 
 def _freeze(module: nn.Module, network: DescribedNetwork) -> None:
-    """Let only those parts learn that shall."""
+    """Freeze all parts of a network that are not to be trained."""
     if network.asked.train == ALL:
         return
     learning = (attention_prefix(module), *_learning(module, network))
@@ -50,7 +50,7 @@ def _freeze(module: nn.Module, network: DescribedNetwork) -> None:
 
 
 def _learning(module: nn.Module, network: DescribedNetwork) -> tuple[str, ...]:
-    """Beginnings of the names of what learns besides attention: the head, or all that is not the encoder."""
+    """Prefixes of the parameters to train besides attention: the head, or everything but the encoder."""
     names = [name for name, _ in module.named_parameters() if not name.startswith(attention_prefix(module))]
     if network.asked.train == ATTENTION_AND_HEAD:
         head = names[-1].rpartition(".")[0]
@@ -59,18 +59,18 @@ def _learning(module: nn.Module, network: DescribedNetwork) -> tuple[str, ...]:
 
 
 def initialise(module: nn.Module, seed: int, *, prefix: str = "") -> None:
-    """Draw every parameter of a module anew, each submodule from a stream of its own.
+    """Draw every parameter of a module anew, each submodule from its own random stream.
 
-    The stream is keyed by (seed, qualified name), so a submodule starts from the same weights in every
-    network that has it under the same name, whatever else was built before it. That makes the runs of two
-    placements with one seed a pair (common random numbers). The global random stream is left as it was.
+    The stream is keyed by (seed, qualified name). So a submodule starts from the same weights in every network
+    that has it under the same name, whatever else was built before it. That makes the runs of two placements with
+    one seed a pair (common random numbers). The global random stream is left unchanged.
 
-    What a neutral start has at zero is zero.
+    Parameters that a neutral start sets to zero are zero.
 
     Args:
         module: on the CPU; each submodule that owns parameters must have ``reset_parameters()``.
         seed: of the run.
-        prefix: only submodules whose qualified name begins with it are drawn.
+        prefix: only submodules whose qualified name starts with it are drawn.
     Raises:
         TrainingError: a submodule owns parameters but has no ``reset_parameters``.
     """
@@ -88,6 +88,6 @@ def initialise(module: nn.Module, seed: int, *, prefix: str = "") -> None:
         raise TrainingError(f"no reset_parameters() in {', '.join(silent)}; its start cannot be drawn from a seed")
     with torch.random.fork_rng(devices=[]):
         for name, child in owners:
-            # The stream of the CPU alone: torch.manual_seed also notes for each GPU where it was called from.
+            # Seed the CPU alone: torch.manual_seed would also record a stack trace for each GPU.
             torch.default_generator.manual_seed(keyed_seed("initialise", seed, name))
             draw_anew(child)

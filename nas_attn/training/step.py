@@ -118,7 +118,7 @@ class TrainingStep:
     def prepare(self, step: int) -> None:
         """Prepare a step by its number; called before each step, outside of any CUDA graph."""
         self._loader.prepare(step)
-        if self._key is not None:  # so that a step draws the same, whatever was drawn before it
+        if self._key is not None:  # a step's random numbers must not depend on earlier draws
             torch.manual_seed(keyed_seed("step", self._key, step))
 
     def inputs_and_masks(self) -> tuple[Tensor, Tensor]:

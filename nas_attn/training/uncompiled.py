@@ -1,4 +1,4 @@
-"""PyTorch's compiler stays unloaded where nothing is compiled."""
+"""Keep PyTorch's compiler unloaded while nothing is compiled."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from typing import Any
 
 _COMPILER = "torch._dynamo"
 _MARKS = "torch._compile"
-"""Where PyTorch marks a function as one that its compiler is to leave alone."""
+"""The PyTorch module whose wrapper marks functions that the compiler is to leave alone."""
 _KEPT = "__dynamo_disable"
-"""Attribute by which such a function keeps what its compiler has made of it."""
+"""Attribute in which the wrapper keeps the compiler's version of such a function."""
 
 
 def spare_compiler(owner: type) -> None:
-    """Let what PyTorch's compiler is to leave alone run as it is, as long as nobody has loaded the compiler.
+    """Run the methods that PyTorch's compiler is to leave alone without loading the compiler.
 
-    PyTorch loads it at the first call of such a function, as with the first optimiser, only to hear that nothing
-    is compiled, which takes longer than to load the rest of PyTorch. Once it is loaded by whoever compiles
-    something, all is as PyTorch has it. A PyTorch that marks its functions otherwise is left as it is.
+    PyTorch loads the compiler at the first call of such a method, for example with the first optimiser. That takes
+    longer than loading the rest of PyTorch, although nothing is compiled. If the compiler is loaded already, the
+    methods behave as in PyTorch. A PyTorch that marks its functions differently is left unchanged.
 
     Args:
         owner: a class of PyTorch with such methods.
@@ -38,7 +38,7 @@ def _uncompiled(marked: FunctionType, plain: Callable[..., Any]) -> Callable[...
     def run(*arguments: Any, **named: Any) -> Any:
         if _COMPILER not in sys.modules:
             return plain(*arguments, **named)
-        with suppress(AttributeError):  # another thread was sooner
+        with suppress(AttributeError):  # another thread was first
             delattr(plain, _KEPT)
         return marked(*arguments, **named)
 

@@ -1,4 +1,4 @@
-"""(placement, budget, seed) -> Outcome: by training, or by looking it up in a made-up task."""
+"""(placement, budget, seed) -> Outcome, by training or by lookup in a synthetic task."""
 
 from nas_attn.training.evaluation.attention_maps import attention_maps
 from nas_attn.training.evaluation.cost_table import CostTable, own_cost

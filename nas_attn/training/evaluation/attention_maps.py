@@ -1,4 +1,4 @@
-"""Where the modules of a trained network strengthen or weaken what they are given."""
+"""Maps of where the modules of a trained network amplify or attenuate their input."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from nas_attn.models.unet import UNet
 from nas_attn.training import Precision
 
 _ALIKE = 0.01
-"""Share of a module's output that may differ from one factor for each channel: rounding in half precision."""
+"""Tolerance for "one factor per channel", as a share of the module's output: rounding in half precision."""
 
 
 @torch.no_grad()
 def attention_maps(network: nn.Module, inputs: Tensor, precision: Precision, image: int = 0) -> dict[str, Tensor]:
-    """How much each module scales each position of one image: |y| / |x|, lengths over the channels.
+    """How much each module scales each position of one image: |y| / |x|, norms over the channels.
 
-    x is what the module is given and y what it gives back, seen while the network works as ever. Above 1 a
-    position is strengthened, below 1 weakened. A module that gives each channel one factor for all positions (se,
-    eca ...) has no such map, and neither has one that returns its input, or that stands in for a convolution or
+    x is the module's input and y its output, recorded in an ordinary forward pass. Values above 1 mean that a
+    position is amplified, below 1 attenuated. Some modules have no such map: those that give each channel one
+    factor for all positions (se, eca ...), those that return their input, and those that replace a convolution or
     a block.
 
     Args:
         network: in eval mode.
-        inputs: one normalised image, or those of a clip that go through the network together, (N, C, H, W), on
-            the network's device.
+        inputs: one normalised image, or the frames of a clip that go through the network together, (N, C, H, W),
+            on the network's device.
         precision: in which the network is called.
-        image: whose maps are wanted.
+        image: index of the image whose maps are returned.
     Returns:
-        location, such as ``skip.0``, to its map (h, w) in float32 on the CPU; NaN where the feature is 0. In the
+        map (h, w) of each location, such as ``skip.0``, in float32 on the CPU; NaN where the feature is 0. In the
         order in which the network calls its modules.
     """
     seen: dict[str, tuple[Tensor, Tensor]] = {}
@@ -60,7 +60,7 @@ def _watcher(seen: dict[str, tuple[Tensor, Tensor]], place: str, image: int) -> 
 
 
 def _scales_channels_only(given: Tensor, returned: Tensor) -> bool:
-    """Whether the output is the input with one factor for each channel, as found by least squares."""
+    """Whether the output is the input times one factor per channel, fitted by least squares."""
     x, y = given.flatten(2), returned.flatten(2)
     factors = (x * y).sum(2, keepdim=True) / x.square().sum(2, keepdim=True).clamp_min(1e-12)
     return bool((y - factors * x).norm() <= _ALIKE * y.norm())

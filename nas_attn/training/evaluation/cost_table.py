@@ -1,4 +1,4 @@
-"""The exact cost of any placement without building its network."""
+"""The exact cost of any placement, without building its network."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ from nas_attn.training.metrics import count_macs, count_parameters
 
 
 class CostTable:
-    """Parameters and MACs of a network's placements, for an image, or a clip of them, of one size; and latency.
+    """Parameters and MACs of a network's placements for an image or clip of one size; optionally their latency.
 
-    Attention changes no size around it, so costs add up over the locations: the plain U-Net is counted once,
-    and each choice once by itself, less the convolution in whose place it stands. The sums equal what counting
-    the whole network gives.
+    Attention changes no size around it, so costs add up over the locations. The baseline is counted once, and each
+    choice once by itself, less the convolution that it replaces. The sums equal a count of the whole network.
 
     Args:
         network: without its attention.
         height: H of an image in pixels.
         width: W of an image in pixels.
-        latency: of any placement; None where it is known of none before it is measured.
+        latency: of any placement; None if no latency is known before it is measured.
     """
 
     def __init__(self, network: Network, height: int, width: int, latency: LatencyModel | None = None) -> None:
@@ -40,12 +39,13 @@ class CostTable:
         self._sites = {site.location: site for site in network.sites(height, width)}
         self._classes = network.classes
         self._increments: dict[tuple[Location, AttentionSpec], tuple[int, int]] = {}
-        counted = _counted if isinstance(network, DescribedNetwork) else _counted_once  # their code may change
+        # The code of another library's network may change, so its count is not cached.
+        counted = _counted if isinstance(network, DescribedNetwork) else _counted_once
         parameters, macs = counted(network, height, width)
         self.plain = Cost(parameters, macs, None if latency is None else latency.plain_ms)
 
     def __call__(self, placement: Placement) -> Cost:
-        """What the whole network costs with this placement."""
+        """The cost of the whole network with this placement."""
         added = [self.increment(location, spec) for location, spec in placement.attended]
         return Cost(
             parameters=self.plain.parameters + sum(parameters for parameters, _ in added),
@@ -54,13 +54,13 @@ class CostTable:
         )
 
     def with_latency(self, latency: LatencyModel) -> CostTable:
-        """The same with the latency of any placement."""
+        """The same table with a model of latency."""
         return CostTable(self.network, *self._size, latency)
 
     def increment(self, location: Location, spec: AttentionSpec) -> tuple[int, int]:
         """Parameters and MACs that an attention adds at a location; counted once for all sites of equal sizes.
 
-        Where it stands in for a convolution that costs more, they are negative.
+        They are negative if the attention replaces a convolution that costs more.
         """
         if (location, spec) not in self._increments:
             site = alike(self._sites[location], spec)
@@ -69,8 +69,8 @@ class CostTable:
 
 
 def ghost_of(network: Network, placement: Placement) -> nn.Module:
-    """The network on the meta device, where nothing is computed and nothing held."""
-    if isinstance(network, DescribedNetwork):  # somebody else's code may not know that device when it is built
+    """The network on the meta device, where nothing is computed or allocated."""
+    if isinstance(network, DescribedNetwork):  # another library's code may fail to build on that device
         return build_network(network, placement).to("meta")
     with torch.device("meta"):
         return build_network(network, placement)
@@ -99,15 +99,14 @@ def added_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]
 
 @functools.cache
 def own_cost(spec: AttentionSpec, site: Site, classes: int) -> tuple[int, int]:
-    """Parameters and MACs of an attention's module for an image or a clip, without what it stands in for or goes
-    around."""
+    """Cost of an attention's module for an image or a clip, without the module that it replaces or wraps."""
     with torch.device("meta"):
         module, shapes = standalone(spec, site, classes)
     return count_parameters(module), count_macs(module, *shapes)
 
 
 def replaced_convolution(spec: AttentionSpec, site: Site) -> nn.Module | None:
-    """The convolution in whose place an attention stands; None where it stands beside all that was there."""
+    """The convolution that an attention replaces; None if it replaces nothing."""
     if KINDS[spec.kind].kind.family is not Family.CONVOLUTION or dict(spec.options).get("start") == "identity":
         return None
     bias = site.convolution is not None and site.convolution.bias
@@ -115,9 +114,9 @@ def replaced_convolution(spec: AttentionSpec, site: Site) -> nn.Module | None:
 
 
 def standalone(spec: AttentionSpec, site: Site, classes: int) -> tuple[nn.Module, list[tuple[int, ...]]]:
-    """An attention's module for itself, and the shapes of what it takes of one image or clip.
+    """An attention's module by itself, and the shapes of its inputs for one image or clip.
 
-    Where it goes around something else, that is there and costs nothing.
+    If the module goes around a block, it is given a stand-in for the block that costs nothing.
 
     Args:
         spec: the attention.
@@ -137,7 +136,7 @@ def standalone(spec: AttentionSpec, site: Site, classes: int) -> tuple[nn.Module
 
 
 def alike(site: Site, spec: AttentionSpec) -> Site:
-    """A site that stands for all at which an attention costs the same: those of equal sizes."""
+    """A site that represents all sites of equal sizes, at which an attention costs the same."""
     family = KINDS[spec.kind].kind.family
     return replace(
         site,
@@ -148,11 +147,11 @@ def alike(site: Site, spec: AttentionSpec) -> Site:
 
 
 class _Around(nn.Module):
-    """A module that is given, as a second input, something that costs nothing.
+    """Calls a module with a second input: a function that costs nothing.
 
     Args:
         module: takes (x, function).
-        channels: of what the function returns.
+        channels: of the function's result.
     """
 
     def __init__(self, module: nn.Module, channels: int) -> None:

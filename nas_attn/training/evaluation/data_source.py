@@ -1,4 +1,4 @@
-"""Which data a search uses, and the sets of images that an evaluation needs of them, packed."""
+"""The data of a search, and the packed sets of images that an evaluation uses."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ _PACKED = re.compile(r"[0-9a-f]{16}(-\d+)?", re.ASCII)
 
 @dataclass(frozen=True)
 class DataSource:
-    """A folder of images and masks, a built-in task, or what a reader gives: a value that any worker can turn into
-    tensors.
+    """A folder of images and masks, a built-in task, or a reader's data: a value that any worker can load.
 
     Args:
         folder: where the images are; None is the built-in task.
-        longest_side: larger images of a folder are shrunk to it, in pixels; None leaves them as they are.
+        longest_side: larger images of a folder are shrunk to this size, in pixels; None keeps their size.
         image_size: H and W of the synthetic images, in pixels.
         n_train: number of synthetic training images, or clips.
-        n_val: number of synthetic validation images, or clips, and of those for the test.
+        n_val: number of synthetic validation images, or clips, and of test images.
         task: which built-in task.
-        asked: of a reader; then nothing else counts.
+        asked: the reader's data to load; if given, all other arguments are ignored.
     """
 
     folder: str | None = None
@@ -46,7 +45,7 @@ class DataSource:
 
     @property
     def word(self) -> str:
-        """What asks for it on the command line."""
+        """The command-line argument that names this source."""
         return str(self.asked) if self.asked else self.folder or self.task
 
     def load(self) -> Dataset:
@@ -65,35 +64,35 @@ class DataSource:
 
 @dataclass(frozen=True, eq=False)
 class PackedSets:
-    """What a run is trained on and judged by."""
+    """The images that a run is trained on, and those that it is scored on."""
 
     train: DeviceImages
     val: DeviceImages
 
     def in_fold(self, folds: Sequence[int], fold: int) -> PackedSets:
-        """Both together without one fold to train on, and this fold to be judged by.
+        """The sets for one fold: all images outside the fold for training, the fold for validation.
 
         Args:
-            folds: the fold of each image or clip, those to train on first.
-            fold: that is held out.
+            folds: the fold of each image or clip, those of the training set first.
+            fold: the fold that is held out.
         """
         pool = self.train.and_then(self.val)
         train, val = parted(folds, fold)
         return PackedSets(pool.chosen(train), pool.chosen(val))
 
     def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> PackedSets:
-        """The same images, normalised by other statistics of their channels, in pixel units."""
+        """The same images, normalised with another mean and standard deviation per channel, in pixel units."""
         means, stds = (torch.tensor(values, device=self.train.device) for values in (mean, std))
         return PackedSets(*(replace(one, mean=means, std=stds) for one in (self.train, self.val)))
 
 
 def pack_sets(dataset: Dataset, device: torch.device, frames: int = 1) -> PackedSets:
-    """The sets of a data set, on a device that has room for them.
+    """The sets of a data set, each on the device if it has room for the set, otherwise on the CPU.
 
     Args:
         dataset: the data.
         device: where batches are wanted.
-        frames: T, so many consecutive frames of a clip go through the network together.
+        frames: T, the number of consecutive frames of a clip that go through the network together.
     """
     return PackedSets(
         pack_images(dataset.train, dataset.mean, dataset.std, device, frames),
@@ -102,17 +101,17 @@ def pack_sets(dataset: Dataset, device: torch.device, frames: int = 1) -> Packed
 
 
 def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
-    """Pack the sets into files below a folder, unless they are there and whole, and remove those of other data.
+    """Pack the sets into files below a folder, unless they are there undamaged; remove those of other data.
 
     Args:
         dataset: the data.
-        folder: for packed sets only; it is made where it is missing, and marked. What lies there is removed only
-            where the mark, the name and the real place say that it was packed here.
+        folder: for packed sets only; it is created and marked if it does not exist. A folder in it is removed only
+            if the mark, the name and the resolved path say that it was packed here.
         frames: as for ``pack_sets``.
     Returns:
-        the folder that ``read_sets`` wants.
+        the folder to pass to ``read_sets``.
     Raises:
-        StudyError: the folder holds files of others, or damaged ones in a place where nothing is deleted.
+        StudyError: the folder contains other files, or damaged ones in a place where nothing is deleted.
         OSError: the files cannot be written.
     """
     own_folder(folder)
@@ -126,7 +125,7 @@ def write_sets(dataset: Dataset, folder: Path, frames: int = 1) -> Path:
         raise StudyError(
             f"{packed}: does not hold what was written, and is not deleted from here; delete it by hand"
         )
-    packed.mkdir(exist_ok=True)  # a worker that writes there meanwhile keeps the folder from going
+    packed.mkdir(exist_ok=True)  # it still exists if another worker has just written into it
     write_mapped(dataset.train, dataset.mean, dataset.std, packed / "train", frames)
     write_mapped(dataset.val, dataset.mean, dataset.std, packed / "val", frames)
     return packed

@@ -1,4 +1,4 @@
-"""The latency of placements: timed together, or added up from what each attention takes at each place."""
+"""The latency of placements: measured together, or added up from the latency of each attention at each place."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from nas_attn.training.start import fresh_network
 
 _PLAIN = "plain"
 _LEAST = 0.02
-"""Of the baseline's time: less is lost in the noise, and no ratio of it says anything."""
+"""Share of the baseline's time; smaller times are lost in the noise, and their ratios mean nothing."""
 Choices = Iterable[tuple[Location, Sequence[AttentionSpec]]]
 Added = Mapping[tuple[Location, AttentionSpec], float]
-"""Milliseconds by each attention at each location."""
+"""Milliseconds of each attention at each location."""
 
 
 @dataclass(frozen=True)
 class LatencyBench:
-    """Times placements in turns, the baseline among them, as they compute in use.
+    """Measures placements and the baseline in interleaved turns, as they compute in use.
 
     Args:
         network: without its attention.
         height: H of the images, in pixels.
         width: W of the images, in pixels.
-        batch: N of the batch, beside one image; of clips, how many of them.
+        batch: number of images, or clips, of a batch; one batch and one image are timed.
         device: such as ``cpu`` or ``cuda:0``.
         precision: number format and memory layout.
-        seconds: for each of the two at most, as in ``interleaved_times``.
+        seconds: limit for the single image and for the batch each, as in ``interleaved_times``.
     """
 
     network: Network
@@ -50,20 +50,20 @@ class LatencyBench:
         """The latencies of placements and of the baseline.
 
         Raises:
-            RuntimeError: memory has run out; and other errors of torch.
+            RuntimeError: memory has run out; also other errors of torch.
         """
         with pinned(torch.device(self.device)):
             return self._timed({placement.id: placement for placement in (self.network.plain, *placements)})
 
     def shape(self, images: int = 1) -> tuple[int, ...]:
-        """Of what the network takes in: (N, C, H, W), where N counts the frames of so many images or clips."""
+        """Shape of the network's input: (N, C, H, W), where N counts the frames of ``images`` images or clips."""
         return (images * self.network.frames, self.network.in_channels, self.height, self.width)
 
     def step_of(self, module: nn.Module, shapes: Sequence[tuple[int, ...]]) -> Callable[[], object]:
         """A forward pass of any module, as it computes in use.
 
         Args:
-            module: that is timed.
+            module: the module to time.
             shapes: of its inputs.
         """
         device, generator = torch.device(self.device), torch.Generator().manual_seed(0)
@@ -101,27 +101,29 @@ class LatencyBench:
 
 
 def measure_latency_model(bench: LatencyBench, choices: Choices) -> LatencyModel:
-    """The latency of any placement of some choices: the baseline's, and what each attention adds to it.
+    """A latency model for all placements of some choices: the baseline's latency plus that of each attention.
 
-    Modules are timed by themselves, networks with one attention wherever it may stand besides, and some with a
-    mixture; all take turns with the baseline. By itself a module finds its input and its code in the cache, within
-    a network it does not, least of all where modules differ. So what an attention's modules take by themselves
-    says how its share is split over the places, what the network with all of them takes says how much there is to
-    split, and the mixtures say by how much all that is too little. An attention that stands in for a convolution
-    adds what it takes more than that.
+    All of these are timed in turns with the baseline:
+
+    - each attention's module by itself, for how its latency is split over the places;
+    - each network that has one attention wherever it may stand, for the sum of that attention's latency;
+    - some networks with a mixture of attentions, for the factor by which all these sums are too small.
+
+    A module by itself finds its input and its code in the cache. Within a network it does not, least of all if its
+    neighbours are of other kinds. An attention that replaces a convolution adds the difference between the two.
 
     Args:
-        bench: of the network, whose sizes, device and number format are taken.
-        choices: what may stand at each location.
+        bench: gives the network, sizes, device and number format.
+        choices: the attentions that may stand at each location.
     Raises:
-        RuntimeError: memory has run out; and other errors of torch.
+        RuntimeError: memory has run out; also other errors of torch.
     """
     with pinned(torch.device(bench.device)):
         return _Modules(bench, choices).measured()
 
 
 class _Modules:
-    """The modules to time, each once for all sites of equal sizes, and the networks to which they add up."""
+    """The modules to time, one for all sites of equal sizes, and the networks that they add up to."""
 
     def __init__(self, bench: LatencyBench, choices: Choices) -> None:
         self._bench, network = bench, bench.network
@@ -146,7 +148,7 @@ class _Modules:
 
     @property
     def _everywhere(self) -> dict[AttentionSpec, Placement]:
-        """Each attention wherever it may stand."""
+        """For each attention, the placement with it wherever it may stand."""
         plain = self._bench.network.plain
         found: dict[AttentionSpec, Placement] = {}
         for location, spec in self._keys:
@@ -159,7 +161,7 @@ class _Modules:
 
     @property
     def _mixtures(self) -> list[Placement]:
-        """Attention wherever it may stand, each kind about as often, and no two alike at neighbouring places."""
+        """Placements with attention wherever it may stand, each kind about as often, no kind at two neighbours."""
         offered: dict[Location, list[AttentionSpec]] = {}
         for location, spec in self._keys:
             offered.setdefault(location, []).append(spec)
@@ -181,7 +183,7 @@ class _Modules:
 
 
 def _turned(plain: Placement, offered: Mapping[Location, Sequence[AttentionSpec]], turn: int) -> Placement:
-    """At each location the attention that is so many further on than at the location before it."""
+    """Mixture number ``turn``: from one location to the next, the choice advances by one."""
     placement = plain
     for number, (location, specs) in enumerate(offered.items()):
         placement = placement.replace(location, specs[(number + turn) % len(specs)])
@@ -189,7 +191,7 @@ def _turned(plain: Placement, offered: Mapping[Location, Sequence[AttentionSpec]
 
 
 def _times_as_long(placements: Sequence[Placement], added: Added, ms: Mapping[str, float]) -> float:
-    """How many times as much placements take more than the baseline as their attentions add up to."""
+    """Measured extra latency of placements, divided by the sum over their attentions; 1 if one is too small."""
     foretold = sum(added[place] for placement in placements for place in placement.attended)
     taken = sum(ms[placement.id] - ms[_PLAIN] for placement in placements)
     return taken / foretold if min(taken, foretold) > _LEAST * ms[_PLAIN] else 1.0
@@ -200,5 +202,5 @@ def _name(spec: AttentionSpec, site: Site) -> str:
 
 
 def _replaced_name(spec: AttentionSpec, site: Site) -> str:
-    """Of the convolution in whose place an attention stands; nobody's where there is none."""
+    """Name of the convolution that an attention replaces; no step has this name if it replaces nothing."""
     return f"replaced by {_name(spec, site)}"

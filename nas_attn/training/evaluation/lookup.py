@@ -1,4 +1,4 @@
-"""A made-up task that answers at once: for testing a search, not for finding an architecture."""
+"""A synthetic task that answers at once: for testing a search, not for finding an architecture."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas_attn.record import Cost, CurvePoint, Outcome, Score
 from nas_attn.space import SearchSpace
 
 HALF_LIFE_STEPS = 300
-"""Every so many steps half of what a run lacks to convergence is gained."""
+"""Steps after which the distance of a run to convergence has halved."""
 
 
 @dataclass(frozen=True)
@@ -32,31 +32,31 @@ class LookupEvaluator:
                                       + sum over pairs of locations of g(location, attention, location, attention)
         shortfall(placement)        = gap * (1 + sum of s(location, attention))
 
-    Sums run over the locations that hold attention, so that the plain U-Net has the truth ``base``; a slow
-    attention (s is above 0) looks worse in short runs than it is. What an attention gains by luck with a seed, l,
-    it gains in every placement that is run with this seed. What is common to a seed cancels in paired differences:
-    by default these have 0.36 times the variance of unpaired ones.
+    Sums run over the locations with attention, so the baseline has the truth ``base``. A slow attention (s above
+    0) looks worse in short runs than it is. The term l is the luck of an attention with a seed: every placement
+    with this attention gains it when it is run with this seed. Effects common to a seed cancel in paired
+    differences; by default these have 0.36 times the variance of unpaired ones.
 
-    The steps of the plain U-Net that a run starts from count as its own. Such a run has draws z, w and l of its
-    own and adds, with d drawn once per task::
+    If a run starts from a trained baseline, the baseline's steps count as its own. Such a run has its own draws of
+    z, w and l and adds, with d drawn once per task::
 
         2^(-steps / 300) * sum of d(location, attention)
 
     Args:
-        space: its network's locations and sites; every placement of that network can be looked up.
+        space: gives the network's locations and sites; every placement of that network can be looked up.
         seed: of the task.
-        base: converged IoU of the plain U-Net.
-        spread: standard deviation of the truth over placements that attend everywhere.
+        base: converged IoU of the baseline.
+        spread: standard deviation of the truth over placements with attention everywhere.
         interaction_share: share of that variance that comes from the pairs, at least 0 and below 1.
-        seed_noise: standard deviation of what a seed adds to every placement.
-        run_noise: standard deviation of what a seed adds to one placement.
-        luck: standard deviation of what the attentions of a placement that attends everywhere gain with a seed.
-        disturbance: standard deviation of what the attentions of a placement that attends everywhere do to the
-            trained weights of the plain U-Net when they are put in.
-        quiet: a run that starts from these weights has so many times the noise and luck of others.
-        gap: what the plain U-Net lacks at step 0.
-        failure_share: share of the placements that always diverge; the plain U-Net never does.
-        seconds: how long an evaluation takes; it sleeps.
+        seed_noise: standard deviation of the noise that a seed adds to every placement.
+        run_noise: standard deviation of the noise that a seed adds to one placement.
+        luck: standard deviation of the sum of l for a placement with attention everywhere.
+        disturbance: standard deviation of the sum of d for a placement with attention everywhere: the effect of
+            putting attentions into a trained baseline.
+        quiet: factor on the noise and luck of a run that starts from trained weights.
+        gap: distance of the baseline to convergence at step 0.
+        failure_share: share of the placements that always diverge; the baseline never does.
+        seconds: duration of an evaluation; it sleeps.
     """
 
     space: SearchSpace
@@ -78,7 +78,7 @@ class LookupEvaluator:
 
         Raises:
             SpaceError: the placement is for another network.
-            DivergedError: the placement is one of those that always fail.
+            DivergedError: the placement is one that always fails.
         """
         self._check(placement)
         time.sleep(self.seconds)
@@ -104,13 +104,13 @@ class LookupEvaluator:
         return self.base + effect_sd * math.fsum(effects) + pair_sd * math.fsum(pairs)
 
     def cost(self, placement: Placement) -> Cost:
-        """What the placement costs: the plain network's cost and, for each location, its attention's."""
+        """The cost of a placement: the sum over all locations of the baseline's cost and the attention's."""
         costs = [self._cost_at(site, placement[site.location]) for site in self.space.sites]
         parameters, macs = (sum(column) for column in zip(*costs, strict=True))
         return Cost(parameters, macs, latency_ms=macs / 1e8, peak_memory_mib=macs / 1e5, device="lookup")
 
     def _cost_at(self, site: Site, spec: AttentionSpec) -> tuple[int, int]:
-        """Parameters and MACs of a site: two 3x3 convolutions, and an attention of 1/32 to 1/2 of them."""
+        """Parameters and MACs of a site: two 3x3 convolutions, and an attention that costs 1/32 to 1/2 of them."""
         parameters = 18 * site.channels**2
         share = 0.0 if spec == NONE else 2 ** (-1 - 4 * self._uniform("cost", site.location, spec))
         return parameters + int(parameters * share), int(parameters * site.positions * (1 + share))
@@ -129,14 +129,14 @@ class LookupEvaluator:
         return self.quiet * noise + healed * self._sum("disturbance", self.disturbance, placement)
 
     def _sum(self, name: str, sd: float, placement: Placement, *which: str | int) -> float:
-        """Of independent parts of a placement's attentions, with this spread where all locations attend."""
+        """Sum of one independent normal draw per attention; its deviation is ``sd`` with attention everywhere."""
         if not sd:
             return 0.0
         parts = (self._normal(name, *which, *pair) for pair in placement.attended)
         return sd / math.sqrt(len(self.space.choices)) * math.fsum(parts)
 
     def _check(self, placement: Placement) -> None:
-        """References need not be in the space, but they have to fit its network."""
+        """Reference architectures need not be in the space, but they must fit its network."""
         given, wanted = list(placement.to_dict()), [str(location) for location, _ in self.space.choices]
         if given != wanted:
             raise SpaceError(f"placement {placement.id} is for the locations {given}; the network has {wanted}")
@@ -145,14 +145,14 @@ class LookupEvaluator:
         return NormalDist().inv_cdf(self._uniform(*what))
 
     def _uniform(self, *what: str | int | Location | AttentionSpec | Placement) -> float:
-        """Between 0 and 1, both excluded; a function of the task and of what it is asked about."""
+        """A uniform number in (0, 1); a function of the task's seed and the arguments."""
         text = "|".join(map(str, (self.seed, *what)))
         digest = hashlib.sha256(text.encode()).digest()
         return (int.from_bytes(digest[:6], "big") + 0.5) / 2**48
 
 
 def _score(iou: float, classes: int, loss: float) -> Score:
-    """A score whose classes differ by a point around their mean, kept between 0 and 1."""
+    """A score whose classes are one point apart around their mean, clipped to 0 and 1."""
     offsets = (0.01 * (index - (classes - 1) / 2) for index in range(classes))
     per_class = tuple(min(max(iou + offset, 0.0), 1.0) for offset in offsets)
     return Score(fmean(per_class), per_class, loss)

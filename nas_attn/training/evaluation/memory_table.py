@@ -1,4 +1,4 @@
-"""What memory a training step of any placement takes, known without training it."""
+"""Memory of a training step of any placement, without training it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from nas_attn.training.evaluation.cost_table import CostTable, standalone
 from nas_attn.training.metrics import LiveBytes
 
 _STATE_BYTES = 16
-"""Of each parameter at most, in float32: its value, its gradient and two moments; what Muon trains has one."""
+"""Bytes for each parameter, at most, in float32: value, gradient and two moments (Muon has one moment)."""
 
 
 @dataclass(frozen=True)
 class _Own:
-    """What an attention adds to a step.
+    """Memory that an attention adds to a step.
 
     Args:
-        kept: bytes that its forward pass leaves behind for its backward pass.
-        peak: the most bytes that it holds at once in either pass, those among them.
+        kept: bytes that its forward pass keeps for its backward pass.
+        peak: the most bytes that it holds at once in either pass, including ``kept``.
     """
 
     kept: int
@@ -35,16 +35,17 @@ class _Own:
 
 
 class MemoryTable:
-    """Bytes that a training step holds at most, for the placements of a network, in float32.
+    """Upper bound of the bytes that a training step holds, for the placements of a network, in float32.
 
-    The plain U-Net's step is taken once on the meta device, where nothing is computed, and each attention's once
-    by itself. A step of the whole then holds at most what the plain one does and what all attentions keep, or, at
-    one of them, what is held there, what those before it keep, and what it holds itself. That is some percent more
-    than the exact figure. What it is for is the order of placements, which is that of the exact figures.
+    The baseline's step and each attention's own step are run once, on the meta device, where nothing is computed.
+    The bound is the larger of two figures. The first is the baseline's peak plus the memory that all attentions
+    keep. The second is the highest sum at one attention: the memory held there in the baseline, the memory kept by
+    the attentions before it, and its own peak. The bound is some percent above the exact figure. It is for
+    ordering placements, and their order is that of the exact figures.
 
     Args:
         network: without its attention.
-        budget: for the size of the batches.
+        budget: gives the batch size and the size of the crops.
         costs: exact costs of the network's placements.
     """
 
@@ -55,7 +56,7 @@ class MemoryTable:
         self._own: dict[tuple[Location, AttentionSpec], _Own] = {}
 
     def __call__(self, placement: Placement) -> int:
-        """Bytes of the step's tensors, and of what is held for each parameter."""
+        """Bytes of the step's tensors, and of each parameter's value, gradient and moments."""
         own = {str(location): self._own_of(location, spec) for location, spec in placement.attended}
         return _STATE_BYTES * self._costs(placement).parameters + self._step_bytes(own)
 
@@ -77,7 +78,7 @@ class MemoryTable:
 
     @cached_property
     def _plain(self) -> tuple[int, list[_Probe]]:
-        """Bytes of the plain step, and what was seen at all locations, in the order of the forward pass."""
+        """Bytes of the baseline's step, and the probes of all locations in the order of the forward pass."""
         network, budget, live = self._network, self._budget, LiveBytes()
         visited: list[_Probe] = []
         images = budget.batch_size * network.frames
@@ -94,12 +95,12 @@ class MemoryTable:
 
 
 class _Probe(nn.Module):
-    """Passes a feature on and looks what is alive then, and again when its gradient comes back.
+    """Passes a feature on, and records the bytes alive in the forward pass and when its gradient comes back.
 
     Args:
         name: of its location.
-        live: asked.
-        visited: the probes that a feature has come to, in that order.
+        live: the counter of living bytes.
+        visited: the probes that a feature has reached so far, in that order.
     """
 
     def __init__(self, name: str, live: LiveBytes, visited: list[_Probe]) -> None:
@@ -110,7 +111,7 @@ class _Probe(nn.Module):
 
     @property
     def held(self) -> int:
-        """The most bytes that were alive when it was reached, forwards or backwards."""
+        """The most bytes that were alive when the probe was reached, forwards or backwards."""
         return max(self._forwards, self._backwards)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -125,7 +126,6 @@ class _Probe(nn.Module):
 
 
 def _measured(spec: AttentionSpec, site: Site, batch: int, classes: int) -> _Own:
-    """Forward and backward pass of one attention on the meta device, for a batch of images or clips."""
     with torch.device("meta"):
         module, shapes = standalone(spec, site, classes)
         given = [torch.zeros(batch * frames, *size, requires_grad=True) for frames, *size in shapes]
@@ -141,7 +141,7 @@ def _measured(spec: AttentionSpec, site: Site, batch: int, classes: int) -> _Own
 
 
 def _allocate_gradients(module: nn.Module) -> None:
-    """As in a training, where they are there before the step."""
+    """Allocate all gradients; in a training they exist before the step."""
     module.train()
     for parameter in module.parameters():
         parameter.grad = torch.zeros_like(parameter)

@@ -18,11 +18,11 @@ Weights = Mapping[str, Tensor]
 
 
 def start_from(module: nn.Module, weights: Weights) -> None:
-    """Let a module have the weights of the same name and shape; what it has besides stays as it is.
+    """Load those weights whose name and shape a module shares; its other weights stay unchanged.
 
     Args:
-        module: such as a U-Net with attention, whose layers are named like the plain one's.
-        weights: of the plain one.
+        module: such as a U-Net with attention, whose layers are named like the baseline's.
+        weights: of the baseline.
     """
     own = module.state_dict()
     shared = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
@@ -30,7 +30,7 @@ def start_from(module: nn.Module, weights: Weights) -> None:
 
 
 def kept_weights(path: Path | None, train: Callable[[], nn.Module]) -> Weights:
-    """The weights in a file; where there is none yet, one worker trains and writes it while the others wait.
+    """The weights in a file. If there is no such file, one worker trains and writes it while the others wait.
 
     Args:
         path: of a safetensors file; None keeps nothing.
@@ -39,10 +39,10 @@ def kept_weights(path: Path | None, train: Callable[[], nn.Module]) -> Weights:
     if path is None:
         return _weights(train())
     with FileLock(f"{path}.lock"):
-        with suppress(OSError, SafetensorError):  # there is none, or it was cut short
+        with suppress(OSError, SafetensorError):  # the file is missing or was cut short
             return load_file(path)
         weights = _weights(train())
-        # A full disk costs time, not the trial; safetensors reports it by an error of its own.
+        # A full disk must not fail the trial; safetensors reports it by an error of its own.
         with suppress(OSError, SafetensorError), whole_file(path) as part:
             save_file(weights, part)
         return weights

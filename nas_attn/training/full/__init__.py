@@ -1,4 +1,4 @@
-"""Full training of an architecture with Lightning, and prediction with what came out."""
+"""Full training of an architecture with Lightning, and prediction with the trained weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training an architecture in full."""
+"""Full training of an architecture."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ def train(
 ) -> FitResult:
     """Train an architecture in full, and test it with the weights of its best epoch.
 
-    Each step is that of a search, with the recipe of a search: an epoch gives the weights and the validation score
-    of as many steps of a search. After the last epoch BatchNorm statistics are averaged anew, as at the end of a
-    search's run.
+    Every step is a step of the search, with the search's recipe. So after an epoch, weights and validation score
+    are those of a search run with the same number of steps. After the last epoch BatchNorm statistics are averaged
+    anew, as at the end of a search run.
 
-    The same call goes on where a stopped training was, and only reads the result of a finished one. On a CPU
-    with one thread the weights are those of an undisturbed training, bit for bit.
+    The same call resumes a stopped training, and only reads the result of a finished one. On a CPU with one thread
+    the weights of a resumed training are those of an uninterrupted one, bit for bit.
 
     The folder gets ``weights.safetensors``, ``architecture.yaml`` (with the classes and the normalisation of the
-    data), ``metrics.json``, ``curve.csv``, ``tensorboard/``, ``checkpoints/last.ckpt``, ``run.json`` (what the run
-    is), and ``plain/`` with the same for the plain U-Net.
+    data), ``metrics.json``, ``curve.csv``, ``tensorboard/``, ``checkpoints/last.ckpt``, ``run.json`` (the identity
+    of the run), and ``plain/`` with the same files for the baseline.
 
     Args:
         architecture: what to train.
-        dataset: what it is to learn. Images are normalised with this set's statistics, or with those of an
+        dataset: the data to train on. Images are normalised with the statistics of this set, or with those of an
             architecture file that was written by hand.
-        settings: how.
+        settings: how to train.
         output: the folder; new, empty, or that of the same run.
         report: called, in one process only, before a training and after each of its steps and epochs.
     Raises:
-        TrainingError: architecture, data and settings do not fit together, or the folder is taken.
+        TrainingError: architecture, data and settings do not fit together, or the folder belongs to another run.
         DivergedError: the loss stopped being finite.
-        KeyboardInterrupt: Ctrl-C; the same call goes on.
+        KeyboardInterrupt: Ctrl-C; the same call resumes.
     """
     check_fit(architecture, dataset, settings)
     hardware = choose_hardware(settings)
@@ -93,7 +93,7 @@ def train(
 
 
 def _recipe(architecture: Architecture, settings: FitSettings, dataset: Dataset) -> Recipe:
-    """That of the search that found the architecture, but for what was asked for."""
+    """The recipe of the search that found the architecture, with the requested changes."""
     found, asked = architecture.found or Recipe(loss=usual_loss(dataset.multi_label)), settings
     weights, foreground = asked.class_weights, asked.foreground
     return dataclasses.replace(
@@ -106,11 +106,11 @@ def _recipe(architecture: Architecture, settings: FitSettings, dataset: Dataset)
 
 
 def check_fit(architecture: Architecture, dataset: Dataset, settings: FitSettings) -> None:
-    """Make sure that an architecture can learn a data set.
+    """Check that an architecture can be trained on a data set.
 
     Raises:
-        TrainingError: it takes another number of channels, gives another number of classes, or is the plain
-            U-Net and to be compared with itself; all such are named together.
+        TrainingError: channels, classes, kind of masks, loss or clips do not fit, or the baseline would be
+            compared with itself; all problems are named together.
     """
     network, found = architecture.network, []
     if network.in_channels != dataset.in_channels:

@@ -38,27 +38,27 @@ from nas_attn.training.full.result import EpochRecord, StepRecord
 from nas_attn.training.full.run_folder import run_file, write_curve
 
 _FLUSH_SECONDS = 2
-"""Ctrl-C can cut TensorBoard's writer off from the message that wakes it; it then ends when this time is over."""
+"""Ctrl-C can cut off TensorBoard's writer from the message that wakes it; it then ends after this time."""
 
 _LOGGERS = ("lightning.pytorch", "lightning.fabric")
 _NOT_FOR_US = (
     r".*smaller than the logging interval.*",  # the curve has a line for every epoch
-    r"Checkpoint directory .* exists and is not empty.*",  # that is how a training goes on
+    r"Checkpoint directory .* exists and is not empty.*",  # as it is when a training resumes
     r".*`ckpt_path` .* being used to resume.*",
-    r"`broadcast_buffers` is deprecated.*",  # its heir is unknown to the torch of a year ago
+    r"`broadcast_buffers` is deprecated.*",  # older versions of torch lack its successor
     r".*isinstance\(treespec, LeafSpec\).*",  # Lightning with a newer torch
 )
 
 
 class SegmentationModule(lightning.LightningModule):
-    """What the Trainer is given: a network whose every step is a ``TrainingStep``.
+    """The Trainer's view of a network: every training step is a ``TrainingStep``.
 
-    Nothing of it but tensors goes into a checkpoint, so that checkpoints need no unpickling of code.
+    It adds only tensors to a checkpoint, so that a checkpoint can be loaded without unpickling code.
 
     Args:
         module: the network, initialised, on the CPU.
         architecture: that of the network; says how images are normalised.
-        dataset: what the network is to learn.
+        dataset: the data to train on.
         plan: of the training.
         precision: number format and memory layout.
     """
@@ -81,7 +81,7 @@ class SegmentationModule(lightning.LightningModule):
         self._val: DeviceImages
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """The step's own optimisers, so that checkpoints hold their state; the network is on its device by now."""
+        """The step's optimisers, so that checkpoints contain their state; the network is on its device by now."""
         self._val = self._packed(self._dataset.val)
         self._step = TrainingStep(
             self.module,
@@ -97,11 +97,11 @@ class SegmentationModule(lightning.LightningModule):
         return self._step.optimisers
 
     def train_dataloader(self) -> range:
-        """The steps of an epoch; each finds its crops by its number."""
+        """The numbers of an epoch's steps; each step finds its crops by its number."""
         return range(self._plan.steps_per_epoch)
 
     def on_train_epoch_start(self) -> None:
-        """Go on where the epochs before, or a checkpoint, have left the training."""
+        """Continue where the previous epoch or a checkpoint ended."""
         self._step.go_to(self.current_epoch * self._plan.steps_per_epoch)
 
     def training_step(self, batch: int, batch_idx: int) -> None:
@@ -113,7 +113,7 @@ class SegmentationModule(lightning.LightningModule):
         self.log("learning_rate", self.learning_rate, on_step=True, on_epoch=False)
 
     def on_train_epoch_end(self) -> None:
-        """Score the epoch, all processes together; the last one as a search scores a run that has ended."""
+        """Score the epoch, all processes together; recalibrate BatchNorm before the last score, as in a search."""
         if self.current_epoch + 1 == self._plan.epochs:
             self._step.recalibrate()
         images = self._val
@@ -135,14 +135,14 @@ class SegmentationModule(lightning.LightningModule):
 
 
 class CheckpointCallback(Checkpoint):
-    """Writes the files of a training after every epoch, each in one stroke, and stops where patience ends.
+    """Writes the files of a training after every epoch, each atomically, and stops when patience runs out.
 
-    Its state, plain numbers, travels in the checkpoint; so a training that is taken up again has one curve.
+    Its state, plain numbers, is part of the checkpoint, so a resumed training has one curve.
 
     Args:
         folder: of the run; gets checkpoints/last.ckpt and curve.csv.
-        keep_best: writes the weights; called with the epoch's record when its IoU is the highest so far.
-        patience: epochs without a better IoU after which training stops; None for never.
+        keep_best: writes the weights; called with the epoch's record if its IoU is the highest so far.
+        patience: training stops after this many epochs without a better IoU; None for never.
         report: called after every step and every epoch, in one process only.
     """
 
@@ -160,15 +160,15 @@ class CheckpointCallback(Checkpoint):
         self._started = time.perf_counter()
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values only."""
+        """The records as plain values only."""
         return {"records": [asdict(record) for record in self.records]}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """The inverse of ``state_dict``."""
+        """Restore the records; the inverse of ``state_dict``."""
         self.records = tuple(EpochRecord(**values) for values in state_dict["records"])
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """A training that had ended for want of patience ends again at once."""
+        """Stop a resumed training at once if its patience has already run out."""
         trainer.should_stop = _out_of_patience(self.records, self._patience)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
@@ -183,12 +183,12 @@ class CheckpointCallback(Checkpoint):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Say how far the epoch is."""
+        """Report the progress within the epoch."""
         if trainer.is_global_zero:
             self._report(StepRecord(trainer.current_epoch + 1, batch_idx + 1))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write everything down; the module has been scored by now.
+        """Write all files; the module has been scored by now.
 
         Raises:
             DivergedError: the training loss stopped being finite.
@@ -205,13 +205,13 @@ class CheckpointCallback(Checkpoint):
         trainer.should_stop = trainer.should_stop or _out_of_patience(self.records, self._patience)
         self._save(trainer)
         if trainer.is_global_zero:
-            self._report(record)  # last: what is reported can be gone on from
+            self._report(record)  # last, so that the training can resume from every reported epoch
 
     def _save(self, trainer: lightning.Trainer) -> None:
-        """All processes take part in the checkpoint and one writes it.
+        """Save the checkpoint; all processes take part, and one writes.
 
-        By itself Lightning moves it from the system's folder of temporary files, and that is a copy, which a kill
-        can cut short, where they are on different disks.
+        By default Lightning moves the checkpoint from the system's temporary folder. If that is on another disk,
+        the move is a copy, and a kill can cut it short.
         """
         if not trainer.is_global_zero:
             trainer.save_checkpoint(self.checkpoint)
@@ -239,7 +239,7 @@ class CheckpointCallback(Checkpoint):
 
 
 def _out_of_patience(records: tuple[EpochRecord, ...], patience: int | None) -> bool:
-    """Whether so many epochs have passed since the best one; never where ``patience`` is None."""
+    """Whether ``patience`` epochs have passed since the best one; never if it is None."""
     if patience is None or not records:
         return False
     best = max(records, key=lambda record: record.val_iou)
@@ -249,18 +249,18 @@ def _out_of_patience(records: tuple[EpochRecord, ...], patience: int | None) -> 
 def fit(
     module: SegmentationModule, plan: FitPlan, hardware: Hardware, callback: CheckpointCallback, folder: Path
 ) -> None:
-    """Train a network in place, or go on with a training that was stopped.
+    """Train a network in place, or resume a training that was stopped.
 
     Args:
         module: with the network.
         plan: of the training.
-        hardware: where.
+        hardware: of the training.
         callback: writes the files and keeps the curve.
         folder: of the run; gets tensorboard/.
     Raises:
         DivergedError: the loss stopped being finite.
-        TrainingError: the checkpoint cannot be read, or a step needs more memory than there is.
-        KeyboardInterrupt: Ctrl-C; the training goes on from its last epoch when it is called again.
+        TrainingError: the checkpoint cannot be read, or a step needs more memory than the GPU has.
+        KeyboardInterrupt: Ctrl-C; the next call resumes after the last finished epoch.
     """
     checkpoint = callback.checkpoint
     with lightning_warnings():
@@ -286,13 +286,13 @@ def fit(
 
 
 def is_chief() -> bool:
-    """Whether this process is the one, of all that train together, that writes files and speaks."""
+    """Whether this is the one process, among those that train together, that writes files and reports."""
     return bool(getattr(rank_zero_only, "rank", 0) == 0)
 
 
 @contextmanager
 def lightning_warnings() -> Iterator[None]:
-    """Silence Lightning's notes, and the warnings that do not concern this use of it."""
+    """Silence Lightning's notes, and those warnings that are irrelevant here."""
     levels = {name: logging.getLogger(name).level for name in _LOGGERS}
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -311,7 +311,7 @@ def _trainer(plan: FitPlan, hardware: Hardware, folder: Path, callback: Checkpoi
     return lightning.Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
-        # Scoring is not in step across processes, so nothing may be exchanged in its forward passes.
+        # Processes may score different numbers of batches, so forward passes must not exchange anything.
         strategy=DDPStrategy(broadcast_buffers=False) if several else "auto",
         sync_batchnorm=several and hardware.accelerator == "cuda",
         max_epochs=plan.epochs,
@@ -326,10 +326,10 @@ def _trainer(plan: FitPlan, hardware: Hardware, folder: Path, callback: Checkpoi
 
 
 def _readable(checkpoint: Path) -> Path:
-    """The checkpoint, if it holds tensors and plain values only.
+    """The checkpoint, if it contains only tensors and plain values.
 
     Raises:
-        TrainingError: it is damaged, or would have to run code to be opened.
+        TrainingError: it is damaged, or could only be opened by running code.
     """
     try:
         torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)

@@ -1,4 +1,4 @@
-"""Loggers that people have: TensorBoard, CSV, Weights & Biases and MLflow, through Lightning's own."""
+"""Training loggers: TensorBoard, CSV, Weights & Biases and MLflow, through Lightning's own."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from nas_attn.training.full.result import StepRecord
 
 PROJECT = "nas-attn"
-"""Under which Weights & Biases lists the runs, unless WANDB_PROJECT names another."""
+"""The Weights & Biases project that lists the runs, unless WANDB_PROJECT names another."""
 LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
 _PACKAGES = ("wandb", "mlflow")
-"""Loggers that are packages of their own, by the same name."""
+"""Loggers that need a package of the same name."""
 
 
 def check_logger(name: str) -> None:
-    """Make sure that there is such a logger, and its package, before anything is trained.
+    """Check that a logger exists and its package is installed, before anything is trained.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such logger.
         MissingPackageError: its package is not installed.
     """
     if name not in LOGGERS:
@@ -39,13 +39,13 @@ def check_logger(name: str) -> None:
 
 
 def make_logger(name: str, folder: Path, group: str, run: str) -> Logger:
-    """Lightning's logger of one run.
+    """Lightning's logger for one run.
 
     Args:
         name: one of ``LOGGERS``.
-        folder: for its files; Weights & Biases and MLflow heed their own variables, such as WANDB_MODE.
-        group: of runs that belong together.
-        run: of this one.
+        folder: for its files; Weights & Biases and MLflow obey their own variables, such as WANDB_MODE.
+        group: name of the group of runs that belong together.
+        run: name of this run.
     """
     from lightning.pytorch import loggers
 
@@ -59,13 +59,13 @@ def make_logger(name: str, folder: Path, group: str, run: str) -> Logger:
 
 
 def _mlflow_uri(folder: Path) -> str:
-    """Of the server that the environment names, else of a SQLite file; MLflow gives folders of files up."""
+    """The server that the environment names, else a SQLite file; MLflow is giving up folders of files."""
     folder.mkdir(parents=True, exist_ok=True)
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder / 'mlflow.db'}"
 
 
 def close(logger: Logger, name: str) -> None:
-    """Write what is left; Weights & Biases keeps a run open until it is told."""
+    """Flush a logger; Weights & Biases keeps a run open until it is told to finish."""
     logger.finalize("success")
     if name == "wandb":
         logger.experiment.finish()  # type: ignore[attr-defined]  # every logger of a service has one
@@ -73,12 +73,12 @@ def close(logger: Logger, name: str) -> None:
 
 @contextmanager
 def logged(name: str | None, folder: Path, other: Report) -> Iterator[Report]:
-    """What a training is to report to: another, and a logger where one is named.
+    """The function that a training reports to: ``other``, combined with a logger if one is named.
 
     Args:
-        name: of the logger; None for none.
+        name: of the logger; None for no logger.
         folder: of the training.
-        other: is told everything.
+        other: is called with every event.
     """
     if name is None:
         yield other
@@ -91,12 +91,12 @@ def logged(name: str | None, folder: Path, other: Report) -> Iterator[Report]:
 
 
 class _EpochLog:
-    """Hears what a training reports, and logs its epochs; the baseline's are a run of their own.
+    """Logs the epochs that a training reports; the baseline's epochs go into a run of their own.
 
     Args:
         name: of the logger.
         folder: of the training.
-        other: is told everything, too.
+        other: is called with every event, too.
     """
 
     def __init__(self, name: str, folder: Path, other: Report) -> None:

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-# Okabe and Ito (2008): told apart with every common kind of colour blindness; black and its near ones left out.
+# Okabe and Ito (2008): distinct with every common kind of colour blindness; black is left out.
 PALETTE = (
     (230, 159, 0),
     (86, 180, 233),
@@ -24,16 +24,16 @@ _PIXELS_PER_CONTOUR_PIXEL = 512
 
 
 def colour_of(label: int) -> tuple[int, int, int]:
-    """Red, green and blue of a class from 1 on; class 0, the background, is not drawn."""
+    """Red, green and blue of a class, from 1 on; class 0, the background, is not drawn."""
     return PALETTE[(label - 1) % len(PALETTE)]
 
 
 def draw_overlay(pixels: Tensor, labels: Tensor) -> Image.Image:
-    """The image with every class but 0 tinted and outlined in its colour.
+    """The image with every class except 0 tinted and outlined in its colour.
 
     Args:
-        pixels: (C, H, W), raw values; the first three channels are shown, or else the first alone. Values of
-            more than 8 bits are stretched from their 1st to their 99th percentile.
+        pixels: (C, H, W), raw values; the first three channels are shown, or only the first if there are fewer.
+            Values of more than 8 bits are stretched from their 1st to their 99th percentile.
         labels: (H, W) class indices.
     """
     canvas = _visible(pixels).astype(np.float32)
@@ -47,11 +47,11 @@ def draw_overlay(pixels: Tensor, labels: Tensor) -> Image.Image:
 
 
 def draw_overlapping(pixels: Tensor, planes: Tensor) -> Image.Image:
-    """The image with every class tinted and outlined in its colour, one over the other.
+    """The image with every class tinted and outlined in its colour, later classes over earlier ones.
 
     Args:
         pixels: (C, H, W), as for ``draw_overlay``.
-        planes: where each class is, (K, H, W).
+        planes: where each class is present, (K, H, W).
     """
     canvas = _visible(pixels).astype(np.float32)
     found = planes.cpu()
@@ -63,7 +63,7 @@ def draw_overlapping(pixels: Tensor, planes: Tensor) -> Image.Image:
 
 
 def draw_legend(classes: tuple[str, ...], *, multi_label: bool = False) -> Image.Image:
-    """Each class but the first, which is background, with its colour; all where classes may overlap."""
+    """Each class and its colour. The first class, the background, is left out unless classes may overlap."""
     if multi_label:
         classes = ("", *classes)
     font = ImageFont.load_default(_LETTERS)
@@ -79,7 +79,7 @@ def draw_legend(classes: tuple[str, ...], *, multi_label: bool = False) -> Image
 
 
 def _visible(pixels: Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """(H, W, 3) in 8 bits."""
+    """The image as (H, W, 3) in 8 bits."""
     shown = pixels[:3] if len(pixels) >= 3 else pixels[:1].expand(3, -1, -1)
     values = shown.cpu().permute(1, 2, 0).numpy()
     if pixels.dtype == torch.uint8:

@@ -1,4 +1,4 @@
-"""What a full training is told, what it will do and where: decided before it starts."""
+"""Settings, plan and hardware of a full training, decided before it starts."""
 
 from __future__ import annotations
 
@@ -26,32 +26,31 @@ _BESIDE_THE_RECIPE = (
     *("encoder_share", "optimiser", "muon_factor"),
     *("loss", "class_weights", "foreground", "multi_label"),
 )
-"""What of it stands beside it in ``run.json``."""
+"""Settings of the recipe that stand beside it in ``run.json``."""
 
 
 @dataclass(frozen=True)
 class FitSettings:
-    """How to train an architecture in full; what is left out is chosen to suit the data.
+    """How to train an architecture in full; settings that are None are chosen to suit the data.
 
     Args:
-        epochs: passes over the training images; None for as many as make 3000 steps, at least 20.
-        batch_size: crops of one step, those of all devices together.
-        crop: side of the square training crops, in pixels; None for 256, or less where the images are
-            smaller.
+        epochs: passes over the training images; None for enough epochs to make 3000 steps, at least 20.
+        batch_size: crops of one step, summed over all devices.
+        crop: side of the square training crops, in pixels; None for 256, or less if the images are smaller.
         learning_rate: peak of the one-cycle schedule; None for that of the search.
         seed: of the starting weights, the order and the crops.
-        patience: epochs without a better validation IoU after which training stops; None to train to the
-            end, where the learning rate has come down and most of the gain is made.
+        patience: training stops after this many epochs without a better validation IoU. None trains to the end,
+            where the learning rate is low and most of the gain is made.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
-        devices: how many processors train together; None for all GPUs, or one CPU process.
-        against_plain: also train the plain U-Net, in the same way, and compare.
-        longest_side: the size to which larger images were reduced on reading, which ``predict`` must
-            repeat; None where they were left as they are.
+        devices: number of processors that train together; None for all GPUs, or one CPU process.
+        against_plain: also train the baseline, in the same way, and compare.
+        longest_side: the size to which larger images were shrunk on reading, which ``predict`` must repeat; None
+            if they were not.
         loss: name of the loss; None for that of the search.
         class_weights: ``none``, ``auto`` or numbers; None for those of the search.
         foreground: share of the crops that are centred on foreground; None for that of the search.
     Raises:
-        TrainingError: a value is out of its range; all such are named together.
+        TrainingError: a value is out of its range; all such values are named together.
     """
 
     epochs: _Count | None = None
@@ -75,18 +74,18 @@ class FitSettings:
 
 @dataclass(frozen=True)
 class FitPlan:
-    """A training with nothing left open.
+    """A training in which every setting has a value.
 
     Args:
-        epochs: passes over the training images; of clips, over all windows of ``frames``.
-        steps_per_epoch: optimiser steps of one of them.
-        batch_size: crops of one step, those of all devices together.
+        epochs: passes over the training images; for clips, over all windows of ``frames``.
+        steps_per_epoch: optimiser steps of one epoch.
+        batch_size: crops of one step, summed over all devices.
         crop: side of the crops, in pixels.
-        recipe: that of the search, with what was asked for.
+        recipe: that of the search, with the requested changes.
         seed: of the starting weights, the order and the crops.
-        patience: epochs without a better validation IoU after which training stops; None to train to the end.
-        longest_side: the size to which larger images were reduced on reading; None where they were not.
-        frames: T of the windows of clips; 1 where images are still.
+        patience: training stops after this many epochs without a better validation IoU; None to train to the end.
+        longest_side: the size to which larger images were shrunk on reading; None if they were not.
+        frames: T of the windows of clips; 1 for still images.
     """
 
     epochs: int
@@ -106,11 +105,11 @@ class FitPlan:
 
     @property
     def budget(self) -> Budget:
-        """The same as a search's run has it."""
+        """The budget of a search run with the same steps, crops and batches."""
         return Budget(self.steps, self.crop, self.batch_size)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values, for JSON; the whole recipe among them, so that a run goes on under its own only."""
+        """Plain values, for JSON, including the whole recipe: a run resumes only with its own recipe."""
         recipe = {**asdict(self.recipe), "class_weights": list(self.recipe.class_weights)}
         beside = {name: recipe.pop(name) for name in _BESIDE_THE_RECIPE}
         return {
@@ -135,7 +134,7 @@ class FitPlan:
 
     @property
     def loss_text(self) -> str:
-        """What it minimises, on which crops."""
+        """The loss and the crops that it is computed on, in words."""
         recipe = self.recipe
         return loss_text(recipe.loss, recipe.class_weights, recipe.foreground, recipe.multi_label)
 
@@ -143,11 +142,11 @@ class FitPlan:
 def plan_fit(
     settings: FitSettings, dataset: Dataset, min_image_size: int, frames: int = 1, recipe: Recipe | None = None
 ) -> FitPlan:
-    """Fill in what the settings leave open.
+    """Fill in the settings that are None.
 
     Args:
-        settings: what was asked for.
-        dataset: what is to be learnt.
+        settings: the requested settings.
+        dataset: the data to train on.
         min_image_size: the smallest side that the network can take.
         frames: T of the network.
         recipe: of the training; None is that of a search in nas-attn's own U-Net.
@@ -155,7 +154,7 @@ def plan_fit(
         TrainingError: the crop is too small for the network.
     """
     recipe = recipe or Recipe()
-    least = 2 * min_image_size  # one pixel at the bottleneck has no variance for batch normalisation to learn
+    least = 2 * min_image_size  # a single pixel at the bottleneck has no variance for batch normalisation
     if settings.crop is not None and settings.crop < least:
         raise TrainingError(f"crop is {settings.crop}; for a network of this depth it must be at least {least}")
     images = dataset.train
@@ -185,7 +184,7 @@ class Hardware:
 
     Args:
         accelerator: ``cpu`` or ``cuda``.
-        devices: how many, each with a process of its own.
+        devices: number of processors, each with its own process.
         precision: number format and memory layout.
     """
 
@@ -195,7 +194,7 @@ class Hardware:
 
     @property
     def device(self) -> torch.device:
-        """Where the results are judged."""
+        """The device on which the results are scored."""
         return torch.device(self.accelerator)
 
     def __str__(self) -> str:
@@ -205,10 +204,10 @@ class Hardware:
 
 
 def choose_hardware(settings: FitSettings) -> Hardware:
-    """What the settings ask for, if it is there.
+    """The hardware that the settings request.
 
     Raises:
-        TrainingError: there is no GPU, or not so many; or the batch cannot be shared out evenly.
+        TrainingError: there is no GPU, or too few; or the batch cannot be shared out evenly.
     """
     n_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if settings.accelerator == "cuda" and not n_gpus:

@@ -40,15 +40,16 @@ from nas_attn.training.segmenter import Segmenter, tile_margin
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was found in one image.
+    """The files and class shares of one segmented image.
 
     Args:
         image: the file.
         mask: the file with the class index of each pixel (8-bit PNG, as large as the image), or the first of
             ``masks``.
         overlay: the file with the classes drawn over the image.
-        shares: of the pixels, for each class.
-        masks: where classes may overlap, the file of each, 255 where it is and 0 elsewhere; else none.
+        shares: share of the pixels, for each class.
+        masks: if classes may overlap, one file per class, 255 where the class is present and 0 elsewhere; else
+            empty.
     """
 
     image: Path
@@ -60,14 +61,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictionReport:
-    """What was made of some images.
+    """The predictions of some images, and the problems with the others.
 
     Args:
         classes: names in the order of their indices.
         predictions: of the images that could be segmented.
-        problems: what was wrong with each of the others, one line each.
-        multi_label: whether the classes may overlap, so that each has a mask of its own.
-        n_clips: from how many clips the images are; None where each was seen by itself.
+        problems: one line for each image that could not.
+        multi_label: whether the classes may overlap, so that each has its own mask.
+        n_clips: number of clips that the images are from; None if each image was segmented by itself.
     """
 
     classes: tuple[str, ...]
@@ -89,22 +90,22 @@ def predict(
 ) -> PredictionReport:
     """Segment images, and write a mask and an overlay of each.
 
-    An image that cannot be read or does not fit the network does not keep the others from being segmented.
+    An image that cannot be read or does not fit the network does not stop the others.
 
     Args:
         architecture: that of the weights.
-        weights: written by ``train``; they say how images are normalised and reduced.
-        images: files and folders; where the architecture looks at the frames of a clip together, the folders of
-            clips, and their predictions go into masks/CLIP/ and overlays/CLIP/.
-        output: folder for masks/, overlays/ and legend.png; no file in it is written over that no prediction made.
-        tile: side of overlapping tiles, in pixels; None for whole images, and tiles of 1024 pixels where a side
-            is longer than 2048.
+        weights: written by ``train``; they say how images are normalised and shrunk.
+        images: files and folders. If the architecture looks at several frames of a clip together, they are the
+            folders of clips, and predictions go into masks/CLIP/ and overlays/CLIP/.
+        output: folder for masks/, overlays/ and legend.png; only files made by a prediction are overwritten.
+        tile: side of overlapping tiles, in pixels; None for whole images, and tiles of 1024 pixels if a side is
+            longer than 2048.
         accelerator: ``auto``, ``cpu`` or ``cuda``.
-        report: called with the numbers of images done and to do.
+        report: called with the number of images that are done and the number of all images.
     Raises:
         UsageError: a path or the tile is wrong; nothing was written then.
         ExportError: the weights cannot be used, or not with this architecture.
-        TrainingError: the accelerator is not there.
+        TrainingError: the accelerator is not available.
     """
     if tile is not None:
         tile_margin(tile, architecture.network.min_image_size)
@@ -118,7 +119,7 @@ def predict(
     predictions: list[Prediction] = []
     problems: list[str] = []
     with warnings.catch_warnings():
-        # As the reader of data sets does it: damage is told of by errors, a decompression bomb is one.
+        # As in the reader of data sets: damage raises errors, and so does a decompression bomb.
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         done = 0
@@ -137,7 +138,7 @@ def predict(
 
 
 def frames_together(architecture: Architecture) -> int:
-    """How many images the network must be given together; 1 where no attention looks at several."""
+    """Number of images that the network must get together; 1 if no attention looks at several."""
     needed = any(KINDS[spec.kind].kind.needs_clip for _, spec in architecture.placement)
     return architecture.network.frames if needed else 1
 
@@ -165,9 +166,9 @@ def _load(architecture: Architecture, weights: Path, device: torch.device) -> tu
 def _predicted(
     targets: Sequence[Target], seen: int, segmenter: Segmenter, info: WeightsInfo, tile: int | None
 ) -> list[Prediction]:
-    """Images that go through the network together, less those of the first that were predicted before.
+    """Segment images that go through the network together; leave out the first ``seen``, which already have masks.
 
-    Raises DataError where they cannot be segmented.
+    Raises DataError if they cannot be segmented.
     """
     images = [_read(target.image, info) for target in targets]
     for target, image in zip(targets, images, strict=True):
@@ -179,9 +180,9 @@ def _predicted(
 
 
 def _read(path: Path, info: WeightsInfo) -> Tensor:
-    """An image as those of the training were read, (C, H, W), at the size of the file.
+    """An image, read as the training images were, (C, H, W), at the size of the file.
 
-    Raises DataError where it cannot be read, or is of another kind than the training images.
+    Raises DataError if it cannot be read, or has another number of bits than the training images.
     """
     pixels = read_image(path, len(info.mean))
     if (given := bits_of(pixels)) != info.bits:
@@ -195,7 +196,7 @@ def _read(path: Path, info: WeightsInfo) -> Tensor:
 def _labels(
     path: Path, images: Sequence[Tensor], segmenter: Segmenter, info: WeightsInfo, tile: int | None
 ) -> Tensor:
-    """(N, H, W) at the size of the files; the network sees them at most as large as those of the training."""
+    """Labels (N, H, W) at the size of the files; larger images than those of the training are shrunk first."""
     height, width = images[0].shape[1:]
     pixels = torch.stack([_reduced(image, info.longest_side) for image in images])
     try:
@@ -224,7 +225,6 @@ def _written(target: Target, image: Tensor, labels: Tensor, info: WeightsInfo) -
 
 
 def _written_apart(target: Target, image: Tensor, codes: Tensor, classes: int) -> Prediction:
-    """A mask for each class."""
     found = planes(codes[None], classes)[0]
     for path, plane in zip(target.masks, found, strict=True):
         save_png(Image.fromarray((plane * 255).numpy()), path)

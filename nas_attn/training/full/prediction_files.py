@@ -1,4 +1,4 @@
-"""Which images or clips were meant, and the files that are made of them."""
+"""The images or clips to predict, and the files to write for them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from nas_attn.printable import plain_name
 from nas_attn.whole_file import whole_file
 
 _SOFTWARE = command("predict")
-"""Stands in every file that a prediction writes; only such files are written over."""
+"""Written into every file of a prediction; only files with this mark are overwritten."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """An image and the files that a prediction makes of it: a mask, or one for each class, and an overlay."""
+    """An image and the files that a prediction writes for it: a mask, or one for each class, and an overlay."""
 
     image: Path
     masks: tuple[Path, ...]
@@ -38,7 +38,7 @@ class Target:
 
 
 def class_folders(classes: Sequence[str]) -> tuple[str, ...]:
-    """A folder for each class, named after it; with its number where that is not the name of a file, or no other.
+    """A folder for each class, named after it; its number is added if the name is not a valid file name.
 
     >>> class_folders(("disc", "cup/rim"))
     ('disc', '1-cup_rim')
@@ -53,19 +53,20 @@ def class_folders(classes: Sequence[str]) -> tuple[str, ...]:
 def find_targets(
     named: Sequence[Path], output: Path, frames: int = 1, of_classes: Sequence[str] = ()
 ) -> tuple[tuple[Target, ...], ...]:
-    """The images that were named and where their predictions go, those of each clip together.
+    """The images that were named and the files for their predictions, grouped by clip.
 
     Args:
-        named: still images by their files, or by a folder whose image files (not those of folders within) are
-            taken; clips by the folder of their frames, or several by the folder above theirs.
-        output: folder for masks/, overlays/ and the legend; of a clip they go into masks/CLIP/ and overlays/CLIP/.
-        frames: T, which every clip must have at least; 1 where each image is seen by itself.
-        of_classes: the folder of each class within masks/, where each has a mask of its own.
+        named: still images as files, or as a folder, whose image files are taken (not those of its subfolders).
+            Clips as the folder of their frames, or several as the folder that contains theirs.
+        output: folder for masks/, overlays/ and the legend; those of clips go into masks/CLIP/ and overlays/CLIP/.
+        frames: T, the least number of frames that every clip must have; 1 if each image is segmented by itself.
+        of_classes: the folder of each class within masks/, if each class has its own mask.
     Returns:
         each image alone, or the frames of each clip in the order of their numbers.
     Raises:
-        UsageError: a path does not exist or holds no image or no clip, a clip is too short, two images would get
-            the same mask, or a file would be written over that no prediction made; all such are named together.
+        UsageError: a path does not exist or contains no image or no clip, a clip is too short, two images would
+            get the same mask, the output lies within a data set, or a file that no prediction made would be
+            overwritten. All problems are named together.
     """
     problems: list[str] = []
     found: tuple[tuple[Target, ...], ...]
@@ -80,12 +81,12 @@ def find_targets(
 
 
 def legend_in(output: Path) -> Path:
-    """Where the colours of the classes are shown."""
+    """The file that shows the colours of the classes."""
     return output / "legend.png"
 
 
 def make_folders(output: Path, targets: Iterable[Target]) -> None:
-    """Those in which the files of predictions will lie.
+    """Create the folders for the files of predictions.
 
     Raises:
         UsageError: they cannot be made.
@@ -99,7 +100,7 @@ def make_folders(output: Path, targets: Iterable[Target]) -> None:
 
 
 def save_png(image: Image.Image, path: Path) -> None:
-    """Write a PNG in one stroke, marked as ours.
+    """Write a PNG atomically, marked as ours.
 
     Raises:
         DataError: it cannot be written.
@@ -114,7 +115,7 @@ def save_png(image: Image.Image, path: Path) -> None:
 
 
 def _check_targets(targets: Sequence[Target], output: Path, problems: list[str]) -> None:
-    """Raise what is wrong already, and what is wrong with the files that are to be written.
+    """Raise the problems found so far, and those of the files that would be written.
 
     Raises:
         UsageError: see ``find_targets``.
@@ -137,7 +138,7 @@ def _check_targets(targets: Sequence[Target], output: Path, problems: list[str])
 
 
 def _data_set_around(output: Path) -> Path | None:
-    """The folder of images and masks in which predictions would lie, links followed; None where there is none."""
+    """The data set that contains the output folder, with links resolved; None if there is none."""
     real = output.resolve()
     for folder in (real, *real.parents):
         if (folder / YAML_NAME).is_file() or all((folder / part).is_dir() for part in ("images", "masks")):
@@ -146,7 +147,7 @@ def _data_set_around(output: Path) -> Path | None:
 
 
 def _images_in(folder: Path) -> list[Path]:
-    """The image files of a folder, not those of folders within, sorted by name."""
+    """The image files of a folder, without subfolders, sorted by name."""
     return sorted(
         child
         for child in folder.iterdir()
@@ -186,7 +187,7 @@ def _same_stems(targets: Sequence[Target]) -> Iterator[str]:
 
 def _is_ours(path: Path) -> bool:
     try:
-        if not path.is_file():  # to open a pipe is to wait for it
+        if not path.is_file():  # opening a pipe would block
             return False
         with Image.open(path, formats=["PNG"]) as opened:
             return opened.info.get("Software") == _SOFTWARE

@@ -1,4 +1,4 @@
-"""What a full training tells: of its steps and epochs, and in the end of what it found out."""
+"""Reports of a full training: of its start, steps and epochs, and its final result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas_attn.training.full.plan import FitPlan
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a training is about to do.
+    """The training that is about to start.
 
     Args:
         network: ``architecture`` or ``plain``.
@@ -27,7 +27,7 @@ class Announcement:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """How far a training is within an epoch.
+    """Progress of a training within an epoch.
 
     Args:
         epoch: from 1.
@@ -49,7 +49,7 @@ class EpochRecord:
         val_iou: mean IoU over the validation set, after the epoch.
         best_val_iou: the highest so far.
         learning_rate: of the epoch's last step.
-        seconds: that the epoch took.
+        seconds: duration of the epoch.
     """
 
     epoch: int
@@ -62,23 +62,23 @@ class EpochRecord:
 
 
 Report = Callable[[Announcement | StepRecord | EpochRecord], None]
-"""Is told what a training does."""
+"""A function that is called with the events of a training."""
 
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """One network after its training, judged with the weights of its best epoch.
+    """One network after its training, scored with the weights of its best epoch.
 
     Args:
         placement: id.
-        epochs: that were trained.
-        best_epoch: whose weights were kept, from 1.
+        epochs: number of epochs that were trained.
+        best_epoch: the epoch whose weights were kept, from 1.
         val_iou: mean IoU on the validation set at that epoch.
-        test_iou: mean IoU on the test set, whole images, pooled, over the classes that its masks hold.
+        test_iou: mean IoU on the test set: whole images, pooled, over the classes that its masks have.
         test_iou_per_class: None for a class that the masks lack.
         seconds: of training, validation included.
-        test_metrics: value of every metric on the test set by its name; None where the masks hold no class that it
-            judges.
+        test_metrics: value of every metric on the test set by its name; None if the masks have no class that the
+            metric judges.
     """
 
     placement: str
@@ -93,7 +93,7 @@ class TrainedNetwork:
 
 @dataclass(frozen=True)
 class FitResult:
-    """A trained architecture, and the plain U-Net beside it if that was asked for.
+    """A trained architecture, and the baseline beside it if requested.
 
     Args:
         architecture: id of the architecture.
@@ -102,8 +102,8 @@ class FitResult:
         seed: of both trainings.
         device: in words.
         weights: the file with the weights.
-        trained: how the architecture did.
-        plain: how the plain U-Net did with the same seed, recipe and batches; None if it was not trained.
+        trained: result of the architecture.
+        plain: result of the baseline with the same seed, recipe and batches; None if it was not trained.
     """
 
     architecture: str
@@ -117,7 +117,7 @@ class FitResult:
 
     @property
     def gain_points(self) -> float | None:
-        """Test IoU beyond the plain U-Net's, in points (hundredths); None where there is nothing to compare."""
+        """Test IoU minus the baseline's, in points (hundredths); None if the baseline was not trained."""
         return None if self.plain is None else 100 * (self.trained.test_iou - self.plain.test_iou)
 
     def to_dict(self) -> dict[str, Any]:

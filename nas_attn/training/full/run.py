@@ -1,4 +1,4 @@
-"""The training of one network in a folder of its own."""
+"""The training of one network in its own folder."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from nas_attn.wording.placements import describe
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One network, one folder.
+    """The training of one network in one folder.
 
     Args:
         name: ``architecture`` or ``plain``.
         architecture: what to train, with the classes and the normalisation of the data.
-        dataset: what it is to learn.
-        plan: how.
-        hardware: where.
+        dataset: the data to train on.
+        plan: of the training.
+        hardware: of the training.
         folder: for its files.
     """
 
@@ -50,7 +50,7 @@ class Run:
 
     @property
     def identity(self) -> dict[str, object]:
-        """What must be the same for the training to go on in a folder: plain values, for JSON."""
+        """The values that must be equal for a training to resume in a folder: plain values, for JSON."""
         return {
             "architecture": architecture_id(self.architecture),
             "data": self.dataset.name,
@@ -60,11 +60,10 @@ class Run:
         }
 
     def trained(self, report: Report) -> TrainedNetwork:
-        """What the run found out, after training whatever is left of it.
+        """Train the rest of the run, if any, and return its result.
 
         Args:
-            report: called, in one process only, before the training and after each of its steps and
-                epochs.
+            report: called, in one process only, before the training and after each of its steps and epochs.
         """
         if (finished := self.folder.finished()) is not None:
             return finished
@@ -92,7 +91,7 @@ class Run:
         return trained
 
     def _tested(self, records: tuple[EpochRecord, ...]) -> TrainedNetwork:
-        """The test of the weights that were written, read back into a new network, as ``predict`` uses them."""
+        """Test the weights that were written, read back into a new network as ``predict`` does."""
         architecture, device = self.architecture, self.hardware.device
         module = build_network(architecture.network, architecture.placement)
         info = load_weights(self.folder.weights, module, architecture_id(architecture))

@@ -1,4 +1,4 @@
-"""The folder of a run: whose it is, whether it is finished, and files that appear in it whole or not at all."""
+"""The folder of a run: its owner, whether it is finished, and files that appear in it complete or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from nas_attn.whole_file import whole_file
 
 
 def architecture_id(architecture: Architecture) -> str:
-    """Ten hexadecimal digits that are the same wherever network and placement are the same."""
+    """Ten hexadecimal digits that identify network and placement."""
     network = architecture.network
     clips = f" frames={network.frames}" if network.frames > 1 else ""
     return hashlib.sha256(f"{network!r}{clips} {architecture.placement}".encode()).hexdigest()[:10]
@@ -46,29 +46,29 @@ class RunFolder:
 
     @property
     def architecture(self) -> Path:
-        """The architecture, completed with what the data say."""
+        """The architecture, completed with the classes and the normalisation of the data."""
         return self.path / "architecture.yaml"
 
     @property
     def metrics(self) -> Path:
-        """What came out."""
+        """The results of the run."""
         return self.path / "metrics.json"
 
     @property
     def identity(self) -> Path:
-        """Whose folder it is."""
+        """The identity of the run that owns the folder."""
         return self.path / "run.json"
 
     @property
     def plain(self) -> RunFolder:
-        """The run of the plain U-Net beside this one."""
+        """The baseline's run beside this one."""
         return RunFolder(self.path / "plain")
 
     def check(self, identity: dict[str, object]) -> None:
-        """Make sure that a run of this identity may go on, or begin, here.
+        """Check that a run of this identity may start or resume here.
 
         Raises:
-            TrainingError: the folder holds another run, or other files.
+            TrainingError: the folder contains another run, or other files.
         """
         if not self.identity.exists():
             if self.path.exists() and not (self.path.is_dir() and not any(self.path.iterdir())):
@@ -95,7 +95,7 @@ class RunFolder:
             )
 
     def claim(self, identity: dict[str, object]) -> None:
-        """Write the identity down.
+        """Write the identity into the folder.
 
         Raises:
             TrainingError: nothing can be written there.
@@ -109,7 +109,7 @@ class RunFolder:
             ) from None
 
     def finished(self) -> TrainedNetwork | None:
-        """What a finished run found out; None where it is not finished."""
+        """The result of a finished run; None if it is not finished."""
         if not (self.metrics.exists() and self.weights.exists()):
             return None
         problems = Problems(str(self.metrics), _METRICS)
@@ -122,7 +122,7 @@ class RunFolder:
 
 @contextlib.contextmanager
 def run_file(path: Path) -> Iterator[Path]:
-    """A new name beside a file of a run to write under, as ``whole_file`` gives it.
+    """A temporary name beside a file of a run to write under, as ``whole_file`` gives it.
 
     Args:
         path: of the file; its folder must exist when the block ends.
@@ -132,7 +132,7 @@ def run_file(path: Path) -> Iterator[Path]:
     try:
         with whole_file(path) as part:
             yield part
-    except (OSError, SafetensorError) as error:  # safetensors tells of a full disk by an error of its own
+    except (OSError, SafetensorError) as error:  # safetensors reports a full disk by an error of its own
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         raise TrainingError(
             f"{path}: cannot be written ({reason}); once it can, the same command resumes"
@@ -140,7 +140,7 @@ def run_file(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a file of a run in one stroke.
+    """Write a file of a run atomically.
 
     Raises:
         TrainingError: it cannot be written.
@@ -150,7 +150,7 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 
 def write_curve(path: Path, records: tuple[EpochRecord, ...]) -> None:
-    """All epochs so far as CSV, in one stroke.
+    """Write all epochs so far as CSV, atomically.
 
     Raises:
         TrainingError: it cannot be written.

@@ -1,4 +1,4 @@
-"""Weights as safetensors: tensors and text, nothing that could run when it is opened."""
+"""Weights as safetensors: tensors and text only, so that opening a file runs no code."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from nas_attn.errors import ExportError
 from nas_attn.training.full.run_folder import run_file
 
 FORMAT = "nas-attn weights 1"
-"""The one key of the file's metadata: safetensors writes several in no fixed order."""
+"""The only key of the file's metadata: safetensors writes several keys in no fixed order."""
 
 
 @dataclass(frozen=True)
 class WeightsInfo:
-    """What must be known to use weights, kept in the file beside them.
+    """The facts that are needed to use weights, kept in their file.
 
     Args:
         architecture: id of the architecture that they belong to.
-        placement: the same in words, for the reader of an error.
+        placement: the placement in words, for error messages.
         classes: names in the order of their indices.
         mean: of each channel, in pixel units, with which the images were normalised.
         std: likewise.
         bits: of a channel of the training images, 8 or 16.
-        longest_side: to which larger images were reduced; None where they were not.
+        longest_side: to which larger images were shrunk; None if they were not.
         data: fingerprint of the data set.
         seed: of the training.
         epoch: after which these weights were kept, from 1.
@@ -57,12 +57,12 @@ class WeightsInfo:
 
 
 def bits_of(pixels: Tensor) -> int:
-    """Of a channel: 8 or 16."""
+    """Bits of a channel: 8 or 16."""
     return 8 if pixels.dtype == torch.uint8 else 16
 
 
 def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:
-    """Write a module's weights; the file is either whole or, after a kill, the one that was there before.
+    """Write a module's weights; if the process is killed, the file is the complete new one or the old one.
 
     Raises:
         TrainingError: it cannot be written.
@@ -74,7 +74,7 @@ def write_weights(path: Path, module: nn.Module, info: WeightsInfo) -> None:
 
 
 def read_info(path: Path) -> WeightsInfo:
-    """What a weights file says of itself.
+    """The description in a weights file.
 
     Raises:
         ExportError: it is not a weights file of nas-attn.
@@ -83,7 +83,7 @@ def read_info(path: Path) -> WeightsInfo:
 
 
 def load_weights(path: Path, module: nn.Module, architecture: str) -> WeightsInfo:
-    """Fill a module with weights.
+    """Load weights into a module.
 
     Args:
         path: written by ``write_weights``.
@@ -123,7 +123,7 @@ def _read(path: Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
 
 
 def _refuse_what_is_no_file(path: Path) -> None:
-    """A pipe would be waited for, a device read for ever."""
+    """Reading a pipe would block; reading a device might never end."""
     if path.exists() and not path.is_file() and not path.is_dir():
         raise ExportError(f"{path}: is not a regular file; give a weights.safetensors of a run")
 
@@ -159,7 +159,7 @@ def _info(path: Path, text: str) -> WeightsInfo:
 
 
 def _info_problem(info: WeightsInfo) -> str | None:
-    """What a prediction cannot begin with; None where there is nothing of the kind."""
+    """The reason why a description cannot be used for prediction; None if it can."""
     if not isinstance(info.multi_label, bool):
         return "multi_label must be true or false"
     if not all(isinstance(name, str) for name in info.classes):

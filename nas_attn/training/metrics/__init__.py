@@ -1,4 +1,4 @@
-"""What a network is worth and what it costs: the one IoU and MAC counter, parameters, latency, memory."""
+"""Metrics and costs of a network: the one counter of IoU and of MACs, parameters, latency, memory."""
 
 from __future__ import annotations
 

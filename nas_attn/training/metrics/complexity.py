@@ -1,4 +1,4 @@
-"""How many numbers a network learns, and how many multiply-accumulate operations a forward pass takes."""
+"""Number of parameters of a network, and of multiply-accumulate operations in its forward pass."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from torch.utils.flop_counter import FlopCounterMode
 def count_macs(module: nn.Module, *shapes: tuple[int, ...]) -> int:
     """The multiply-accumulate operations of one forward pass in evaluation.
 
-    Convolutions, linear maps and matrix products count, attention's among them; normalisation, activation,
-    pooling, interpolation and elementwise gating do not. The pass runs on a copy without data (the meta device),
-    where torch's counter also knows scaled dot-product attention: on a CPU it takes that for free.
+    Convolutions, linear maps and matrix products count, those of attention too. Normalisation, activation,
+    pooling, interpolation and elementwise gating do not count. The pass runs on a copy without data (the meta
+    device), because on a CPU torch's counter treats scaled dot-product attention as free.
 
     Args:
-        module: any network; it is left as it is.
+        module: any network; it stays unchanged.
         shapes: one shape for each positional input of ``forward``, N included.
     """
     double = copy.deepcopy(module).to("meta").float().eval()
@@ -28,5 +28,5 @@ def count_macs(module: nn.Module, *shapes: tuple[int, ...]) -> int:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """The number of trainable parameters; one that several modules share counts once."""
+    """The number of trainable parameters; a parameter shared by several modules counts once."""
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)

@@ -1,4 +1,4 @@
-"""Which machine a time or a size was measured on."""
+"""The name of the machine that a time or a size was measured on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one counter of segmentations, and their intersection over union."""
+"""The one counter of segmentation results, and their intersection over union."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from nas_attn.training.overlap import has_class
 class IntersectionOverUnion:
     """IoU of each class, pooled over all pixels of all updates (and of all processes of torch.distributed).
 
-    What it counts are the row sums, column sums and diagonal of a confusion matrix, image by image, but no update
-    waits for the GPU or takes K^2 numbers per image: integers add up exactly in any order. Each update is counted
-    on the device of its tensors; only ``compute`` and ``overlaps`` wait for that device.
+    It counts the row sums, column sums and diagonal of a confusion matrix, image by image, instead of the K^2
+    entries. No update waits for the GPU: each is counted on the device of its tensors, and only ``compute`` and
+    ``overlaps`` wait for that device. Integers add up exactly in any order.
 
     Args:
         classes: K, background included.
-        images: N, which ``overlaps`` tells apart.
-        multi_label: whether classes may overlap: labels and masks are then sets of them, as of ``overlap``.
-        device: that of the updates, for a process that has none; the CPU where left out.
+        images: N, the number of images that ``overlaps`` reports one by one.
+        multi_label: whether classes may overlap; labels and masks are then sets of classes, encoded as in
+            ``overlap``.
+        device: of the counts, for a process that gets no update; the CPU by default.
     Raises:
         UsageError: ``classes`` is not between 1 and 255.
     """
@@ -44,9 +45,9 @@ class IntersectionOverUnion:
         Args:
             labels: predicted classes, (B, H, W), whole numbers.
             masks: true classes, (B, H, W), whole numbers; pixels of 255 are left out.
-            numbers: of each image, (B,), from 0 to below N; None counts all as the first.
+            numbers: of each image, (B,), from 0 to below N; None counts all images as number 0.
         Raises:
-            UsageError: the two differ in shape, or are no whole numbers.
+            UsageError: the shapes of labels and masks differ, or their values are not whole numbers.
         """
         _check(labels, masks)
         self._counts = self._counts.to(masks.device)
@@ -69,7 +70,7 @@ class IntersectionOverUnion:
         self._counts.view(-1).index_add_(0, bins, torch.ones_like(bins))
 
     def _add_sets(self, labels: Tensor, masks: Tensor, rows: Tensor) -> None:
-        """Class by class."""
+        """Add a batch of sets of classes, class by class."""
         known = masks != IGNORED
         parts: list[Tensor] = []
         for index in range(self.classes):
@@ -80,18 +81,18 @@ class IntersectionOverUnion:
         self._counts.index_add_(0, rows, torch.stack([one.sum((1, 2)) for one in ordered], 1))
 
     def compute(self) -> tuple[float, tuple[float | None, ...]]:
-        """The mean and the IoU of each class; None for a class that the masks lack, which is not part of the mean.
+        """The mean IoU and the IoU of each class; None for a class that the masks lack, which the mean leaves out.
 
         Raises:
-            DataError: no pixel was counted, or one held a value that is not a class.
+            DataError: no pixel was counted, or a pixel had a value that is not a class.
         """
         return mean_iou(self.overlaps())
 
     def overlaps(self) -> Overlaps:
-        """What was counted, image by image.
+        """The counts, image by image.
 
         Raises:
-            DataError: a pixel held a value that is not a class.
+            DataError: a pixel had a value that is not a class.
         """
         counts = _of_all_processes(self._counts).cpu()
         if strangers := int(counts[:, -1].sum()):
@@ -110,7 +111,7 @@ class IntersectionOverUnion:
 
 
 def mean_iou(overlaps: Overlaps) -> tuple[float, tuple[float | None, ...]]:
-    """The mean and the IoU of each class; None for a class that the masks lack, which is not part of the mean.
+    """The mean IoU and the IoU of each class; None for a class that the masks lack, which the mean leaves out.
 
     Raises:
         DataError: no pixel was counted.

@@ -1,4 +1,4 @@
-"""How long a step takes: by itself, or several in turns, on one core."""
+"""Time of a step: measured alone, or interleaved with others on one core."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ Step = Callable[[], object]
 Times = Mapping[str, Sequence[float]]
 
 LEAST_ROUNDS, MOST_ROUNDS = 7, 200
-"""Of a measurement, whatever time it has."""
+"""Limits on the rounds of a measurement, whatever its time limit."""
 _PRECISE = 0.008
-"""Standard error of a ratio beyond which no round is needed: two measurements then differ by less than 3 %."""
+"""Standard error of a ratio below which measuring stops: two measurements then differ by less than 3 %."""
 _PASSES = 2
-"""Of a step's turn, of which the mean counts."""
+"""Passes in each turn of a step; their mean counts."""
 _WARM_UPS = 3
 _TURNS = 3
-"""Of the baseline in each round: all others are put into relation to it."""
+"""Turns of the baseline in each round; it has more because all ratios are taken to it."""
 _TRIMMED = 0.1
 """Share of the rounds that is left out at each end."""
 
@@ -39,11 +39,11 @@ def measure_latency_ms(
     """The median time of one forward pass in evaluation, in milliseconds.
 
     Args:
-        module: any network of one input; a copy of it is timed, so it stays as and where it is.
+        module: any network of one input; a copy is timed, so the module keeps its state and its device.
         shape: of the input, N included (1 for the latency of one image).
         device: where to time it; a GPU is timed by its own clock.
-        warmups: passes before the first that counts.
-        repeats: passes whose median is taken.
+        warmups: passes before the first timed pass.
+        repeats: timed passes; their median is returned.
     """
     double = copy.deepcopy(module).to(device).eval()
     image = torch.zeros(shape, device=device)
@@ -56,17 +56,17 @@ def measure_latency_ms(
 def interleaved_times(
     steps: Mapping[str, Step], baseline: str, device: torch.device, *, seconds: float, seed: int = 0
 ) -> dict[str, list[float]]:
-    """Milliseconds of each step in each round; a round is a turn of every step, in an order of its own.
+    """Milliseconds of each step in each round. In a round every step has its turn, in a new random order.
 
-    On a CPU one thread computes, kept on one core, and its own time is taken: what other programs take from it in
-    between does not count. A GPU is timed by its own clock.
+    On a CPU one thread computes, pinned to one core, and its CPU time is taken, so that time used by other
+    programs does not count. A GPU is timed by its own clock.
 
     Args:
         steps: by name; each computes on the device.
-        baseline: name of the step that has three turns in each round, of which the mean counts.
+        baseline: name of the step that has three turns in each round; their mean counts.
         device: where.
-        seconds: after which no further round begins, once there are ``LEAST_ROUNDS``. There are fewer where all
-            ratios to the baseline are known to a standard error of 0.8 %, and at most ``MOST_ROUNDS``.
+        seconds: no further round begins after this time, once there are ``LEAST_ROUNDS``. Measuring stops earlier
+            if all ratios to the baseline have a standard error of at most 0.8 %, or after ``MOST_ROUNDS``.
         seed: of the orders.
     """
     drawn, times = random.Random(seed), {name: list[float]() for name in steps}
@@ -85,7 +85,7 @@ def interleaved_times(
 
 
 def latencies_of(times: Times, baseline: str) -> dict[str, Latency]:
-    """The latency of each step, as a ratio to the baseline's in the same round.
+    """The latency of each step, from its ratio to the baseline in the same round.
 
     Args:
         times: milliseconds of each step in each round, at least two.
@@ -118,7 +118,7 @@ def _log_ratios(times: Times, name: str, baseline: str) -> list[float]:
 
 
 def _times_ms(step: Step, device: torch.device, number: int, clock: Callable[[], float]) -> list[float]:
-    """What a step takes, in milliseconds, so many times: by a clock, or by the GPU's own."""
+    """Time of a step in milliseconds, measured ``number`` times; a GPU uses its own clock instead of ``clock``."""
     if device.type == "cuda":
         return _gpu_times_ms(step, device, number)
     found = []
@@ -136,7 +136,7 @@ def _wall_ms() -> float:
 
 
 def _thread_ms() -> float:
-    """Time that this thread has computed."""
+    """CPU time of this thread, in milliseconds."""
     return time.thread_time_ns() / 1e6
 
 
@@ -158,10 +158,10 @@ def _mark() -> torch.cuda.Event:
 
 @contextlib.contextmanager
 def pinned(device: torch.device) -> Iterator[None]:
-    """Compute with a single thread, which stays on one core where the system allows that.
+    """Compute with a single thread, pinned to one core if the system allows it.
 
     Args:
-        device: on which is computed; what a GPU takes is left as it is.
+        device: on which is computed; only a CPU is affected.
     """
     if device.type != "cpu":
         yield
@@ -172,7 +172,7 @@ def pinned(device: torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute with a single thread, and keep memory that is freed, as the workers do."""
+    """Compute with a single thread, and keep freed memory in the process, as the workers do."""
     keep_freed_memory()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

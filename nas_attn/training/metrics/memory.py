@@ -1,4 +1,4 @@
-"""How much memory a step needs, whether an error is for want of it, and how much there would have had to be."""
+"""Memory of a step, and of a run that ran out of memory."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _SIGNS = (
     "CUDNN_STATUS_ALLOC_FAILED",
     "std::bad_alloc",
 )
-"""Of errors that torch raises without a class of their own."""
+"""Texts of out-of-memory errors for which torch has no exception class."""
 _ASKED = re.compile(r"allocate (?P<number>\d+(\.\d+)?) (?P<unit>bytes|[KMGTPE]iB)")
 _UNITS = {unit: 1024**power for power, unit in enumerate(("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"))}
 
 
 def measure_peak_memory_mib(step: Callable[[], object], device: torch.device) -> float | None:
-    """The most memory that a step held beyond what was held before it, in MiB.
+    """The most memory that a step held beyond the memory held before it, in MiB.
 
-    On a GPU this is what torch's allocator handed out: workspaces of kernels and rounding to 512 bytes included.
-    On a CPU it is the bytes of all tensors alive, exactly; what a kernel takes for itself alone is not seen.
+    On a GPU this is what torch's allocator handed out, including workspaces of kernels and rounding to 512 bytes.
+    On a CPU it is the exact bytes of all living tensors; memory that a kernel allocates for itself is not seen.
 
     Args:
-        step: what to run, once; its gradients and its optimiser's state count where it creates them.
+        step: run once; its gradients and its optimiser's state count if the step creates them.
         device: where its tensors live.
     Returns:
         None on a device whose memory cannot be read.
@@ -63,7 +63,7 @@ def _gpu_peak_bytes(step: Callable[[], object], device: torch.device) -> int:
 class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves the base class untyped
     """Follows every tensor storage that is created while it is active, until it is freed.
 
-    On the meta device, too, where nothing is computed and nothing held: then it tells what a step would take.
+    On the meta device, where nothing is computed or allocated, it counts the bytes that a step would take.
     """
 
     peak: int
@@ -76,7 +76,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
 
     @property
     def now(self) -> int:
-        """Bytes that are alive."""
+        """Bytes that are alive now."""
         return sum(self._bytes.values())
 
     def __torch_dispatch__(
@@ -88,7 +88,7 @@ class LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
     ) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        # Views and in-place results stand on a storage that came in: older than the step, or followed already.
+        # Views and in-place results share an input's storage: older than the step, or followed already.
         given = {_storage_key(tensor) for tensor in tree_leaves((args, kwargs)) if isinstance(tensor, Tensor)}
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor) and (key := _storage_key(tensor)) not in given:
@@ -107,19 +107,19 @@ def _storage_key(tensor: Tensor) -> int:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory has run out, on any device."""
+    """Whether an error means that memory has run out, on any device."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _SIGNS)
 
 
 def out_of_memory_of(error: BaseException, device: torch.device) -> OutOfMemory:
-    """How much memory there would have had to be, at least.
+    """A lower bound of the memory that would have been needed.
 
-    To be asked while the error is handled: its traceback keeps alive what was held when it was raised.
+    Call it while the error is handled: its traceback keeps alive the tensors that were held when it was raised.
 
     Args:
-        error: one for which ``is_out_of_memory`` holds.
+        error: an error for which ``is_out_of_memory`` is true.
         device: where the evaluation ran.
     """
     asked = _asked_bytes(str(error))
@@ -134,16 +134,16 @@ def out_of_memory_of(error: BaseException, device: torch.device) -> OutOfMemory:
 
 
 def begin_watch(device: torch.device) -> None:
-    """Forget what a GPU's earlier evaluations held, so that ``out_of_memory_of`` tells of the one that begins."""
+    """Reset a GPU's peak statistics, so that ``out_of_memory_of`` sees only the evaluation that begins now."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
 
 
 def machine_bytes() -> int | None:
-    """Memory that this process may take: that of the machine, or less where it is limited to less.
+    """Memory that this process may use: the machine's, or a lower limit set for the process.
 
     Returns:
-        None where the system does not tell.
+        None if the system does not say.
     """
     told = (
         _number_in("/proc/meminfo", r"MemTotal: +(\d+) kB", 1024),
@@ -154,7 +154,7 @@ def machine_bytes() -> int | None:
 
 
 def _asked_bytes(text: str) -> int:
-    """What the allocation that failed asked for; 0 where the error does not tell."""
+    """Size of the allocation that failed; 0 if the error does not say."""
     found = _ASKED.search(text)
     return int(float(found["number"]) * _UNITS[found["unit"]]) if found else 0
 
@@ -164,7 +164,7 @@ def _resident_bytes() -> int:
 
 
 def _number_in(path: str, pattern: str, unit: int = 1) -> int | None:
-    """What a file of the system says; None where there is none, or where it says another thing."""
+    """A number in a file of the system; None if there is no such file, or no such number in it."""
     try:
         found = re.search(pattern, Path(path).read_text(encoding="ascii"))
     except OSError:

@@ -1,4 +1,4 @@
-"""The architecture file: a placement of a study, picked, written down and read back."""
+"""The architecture file: pick a placement of a study, write it and read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An architecture as a value: all that is needed to build it again, and why it was chosen."""
+"""An architecture as a value: everything that is needed to build it again, and why it was chosen."""
 
 from __future__ import annotations
 
@@ -44,19 +44,20 @@ class Found:
         space: name of the search space.
         strategy: name of the strategy.
         trials: number of complete trials of the study.
-        budget: of the runs on which its rank rests.
+        budget: of the runs that determined its rank.
         seeds: of these runs.
         data: name of the data set.
         data_fingerprint: of the data set.
         device: on which it was trained and measured.
         version: of nas-attn.
         date: of the export, as YYYY-MM-DD.
-        converged: whether the budget was long enough for what matters; None where that is not known.
+        converged: whether the budget was long enough to resolve differences that matter; None if that is not
+            known.
         loss: name of the loss of its runs.
-        class_weights: of each class in it; empty where all counted alike.
+        class_weights: of each class in the loss; empty if all had the same weight.
         foreground: share of its training crops that were centred on foreground.
-        folds: of the training and validation images, over which it was judged; 1 where the split was the data's.
-        metric: name of the metric by which the search judged; what is called iou below are values of it.
+        folds: number of folds of the training and validation images; 1 if the data's own split was used.
+        metric: name of the metric of the search; the values called iou below are values of this metric.
     """
 
     study: str
@@ -80,21 +81,21 @@ class Found:
 
 @dataclass(frozen=True)
 class Results:
-    """What the search measured of an architecture; IoU as a fraction of 1, validation set.
+    """What the search measured of an architecture on the validation set; IoU is a fraction of 1.
 
     Args:
         rank: in the study, from 1.
         iou_mean: over the seeds.
-        iou_interval: confidence interval of it; None where it is not known.
-        delta: mean paired difference to the plain U-Net; None where it is not known.
-        delta_interval: confidence interval of it; None where it is not known.
-        n_seeds: how many seeds they rest on.
-        macs: of one image's forward pass.
+        iou_interval: confidence interval of it; None if it is not known.
+        delta: mean paired difference to the baseline; None if it is not known.
+        delta_interval: confidence interval of it; None if it is not known.
+        n_seeds: number of seeds for these values.
+        macs: of the forward pass of one image.
         parameters: number of trainable parameters.
-        latency_ms: of one image's forward pass; None where it was not measured.
-        peak_memory_mib: of a training step; None where it was not measured.
-        latency_ratio: of the latency to the plain U-Net's, timed together; None where they were not.
-        latency_device: on which they were; empty where they were not.
+        latency_ms: of the forward pass of one image; None if it was not measured.
+        peak_memory_mib: of a training step; None if it was not measured.
+        latency_ratio: of the latency to the baseline's, timed together; None if they were not.
+        latency_device: on which they were timed; empty if they were not.
     """
 
     rank: Annotated[int, Ge(1)]
@@ -112,7 +113,7 @@ class Results:
 
     @classmethod
     def of(cls, row: RankedPlacement, latencies: LatencyTable | None = None) -> Results:
-        """The results that a ranking holds of a placement.
+        """The results of a placement in a ranking.
 
         Args:
             row: of the ranking.
@@ -137,17 +138,18 @@ class Results:
 
 @dataclass(frozen=True)
 class Verified:
-    """What fresh seeds and the test data said of the gain over the plain U-Net; IoU as a fraction of 1.
+    """Result of a verification of the gain over the baseline, with fresh seeds on the test data; IoU is a fraction
+    of 1.
 
     Args:
-        verdict: what they say of the claim that the architecture is better than the plain U-Net.
+        verdict: on the claim that the architecture is better than the baseline.
         iou: mean over the seeds, on the test data.
-        iou_baseline: likewise, of the plain U-Net.
-        delta: mean paired difference to the plain U-Net; None where they share no seed.
-        delta_interval: confidence interval of it; None where it is not known.
-        n_seeds: how many seeds the difference rests on.
-        n_looks: how many placements of the study were judged on the test data so far.
-        collapsed: of the architecture's runs how many collapsed; they are in none of the figures.
+        iou_baseline: likewise, of the baseline.
+        delta: mean paired difference to the baseline; None if they share no seed.
+        delta_interval: confidence interval of it; None if it is not known.
+        n_seeds: number of seeds for the difference.
+        n_looks: number of placements of the study that were evaluated on the test data so far.
+        collapsed: number of the architecture's runs that collapsed; they are left out of all other values.
     """
 
     verdict: Verdict
@@ -161,7 +163,7 @@ class Verified:
 
     @classmethod
     def of(cls, verification: Verification, n_looks: int) -> Verified | None:
-        """What a verification found; None where a run of the two is missing."""
+        """The result of a verification; None if a run of one of the two is missing."""
         if verification.iou is None:
             return None
         to_baseline = verification.to_baseline
@@ -179,7 +181,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network with its attention, what it takes in and gives out, and where it comes from.
+    """A network with its attention, its input and output, and its origin.
 
     Args:
         network: without its attention.
@@ -188,12 +190,12 @@ class Architecture:
         mean: of each input channel, in pixel units.
         std: of each input channel, in pixel units; above 0.
         image_size: side of the square crops of the search, in pixels.
-        found: how it was found; None where it was written by hand.
-        results: what was measured; None where nothing was.
-        verified: what fresh seeds and the test data say of its gain; None where it was not verified.
-        multi_label: whether the classes may overlap, so that the sigmoid of each score counts by itself.
+        found: how it was found; None if it was written by hand.
+        results: of the search; None if there are none.
+        verified: result of a verification; None if there was none.
+        multi_label: whether the classes may overlap, so that each score has a sigmoid of its own.
     Raises:
-        ExportError: the parts do not fit together; all problems are named.
+        ExportError: the parts do not fit together; all problems are reported.
     """
 
     network: Network
@@ -220,7 +222,7 @@ class Architecture:
 
     @property
     def unverified(self) -> str:
-        """That its gain was not verified, and how to; empty where it was, or where no study found it."""
+        """That its gain was not verified, and how to verify it; empty if it was, or if no study found it."""
         if self.found is None or self.results is None or self.verified or not self.placement.attended:
             return ""
         return unverified_sentence(verify_command(self.found.study, self.placement))
@@ -229,7 +231,7 @@ class Architecture:
 def input_problems(
     network: Network, classes: tuple[str, ...], mean: tuple[float, ...], std: tuple[float, ...], image_size: int
 ) -> list[tuple[str, str]]:
-    """Where the network does not fit what goes in and comes out, as (field, problem) pairs."""
+    """Where the network does not fit its input and output, as (field, problem) pairs."""
     found = []
     if len(classes) != network.classes:
         found.append(("classes", f"{len(classes)} class names for a network of {network.classes} classes"))

@@ -1,4 +1,4 @@
-"""Which placement of a ranking to take."""
+"""Select a placement of a ranking."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ def pick(ranking: Ranking, how: str = "best") -> RankedPlacement:
 
 
 def best(ranking: Ranking) -> RankedPlacement:
-    """The first row that is shown to be better than the plain U-Net; without one the plain U-Net, or the first row
-    where that was not run.
+    """The first row that is significantly better than the baseline. Without one, the baseline, or the first row if
+    the baseline was not run.
 
     Args:
-        ranking: with one row at least.
+        ranking: with at least one row.
     """
     better = (row for row in ranking.rows if row.better_than_baseline is Versus.BETTER)
     return next(better, ranking.plain or ranking.rows[0])
@@ -95,7 +95,7 @@ def _knee(ranking: Ranking) -> RankedPlacement:
     ious = [row.iou_expected for row in front]
 
     def height(row: RankedPlacement) -> float:
-        """Above the line from (0, 0), the cheapest, to (1, 1), the best; 0 on it."""
+        """Height above the line from (0, 0), the cheapest, to (1, 1), the best; 0 on it."""
         cost = _known_cost(row, ranking.cost)
         return _share(row.iou_expected, min(ious), max(ious)) - _share(cost, min(costs), max(costs))
 
@@ -154,7 +154,7 @@ def _by_id(ranking: Ranking, start: str) -> RankedPlacement:
 
 
 def _known_cost(row: RankedPlacement, cost: str) -> float:
-    """Infinite where it was not measured."""
+    """The cost; infinite if it was not measured."""
     value = cost_of(row, cost)
     return math.inf if value is None else float(value)
 

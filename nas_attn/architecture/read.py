@@ -1,4 +1,4 @@
-"""An architecture file to its value; nothing in it is executed, and everything in it is checked."""
+"""Read an architecture file. Nothing in it is executed, and everything in it is checked."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _START = f"an architecture file starts with 'format: {FORMAT}'"
 
 
 def read_architecture(path: str | Path, kinds: Mapping[str, AttentionKind]) -> Architecture:
-    """Read what ``write_architecture`` wrote, or what a person made of it.
+    """Read a file that ``write_architecture`` wrote, possibly edited by hand.
 
     Args:
         path: of the file.
         kinds: the attention kinds by name.
     Raises:
-        ExportError: the file cannot be read, is of a newer format, or is wrong; all problems are named, each
-            with its line and field.
+        ExportError: the file cannot be read, has a newer format, or has errors; each is given with its line and
+            field.
     """
     path = Path(path)
     return parse_architecture(read_text(path, _KIND), shown_path(path), kinds)
@@ -49,7 +49,7 @@ def parse_architecture(text: str, where: str, kinds: Mapping[str, AttentionKind]
 
     Args:
         text: the content.
-        where: the file, as its reader knows it.
+        where: name of the file in error messages.
         kinds: the attention kinds by name.
     Raises:
         ExportError: see ``read_architecture``.
@@ -69,7 +69,7 @@ class _Input:
 
 @dataclass(frozen=True)
 class _File:
-    """The fields of the file; the placement is read with the kinds at hand."""
+    """The fields of the file. The placement is read separately, because it depends on the kinds."""
 
     format: int
     network: UNetConfig
@@ -84,13 +84,13 @@ class _File:
 
 @dataclass(frozen=True)
 class _OtherFile(_File):
-    """The same, of a network that is not nas-attn's own."""
+    """The fields of a file for a network of others."""
 
     network: WrittenDescription  # type: ignore[assignment]  # another family, other fields
 
 
 def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, AttentionKind]) -> Architecture:
-    """Raises ExportError with all problems, as ``Problems`` does."""
+    """Build the architecture. Raises ExportError with all problems, as ``Problems`` does."""
     other = "family" in root.fields.get("network", root).fields
     read = read_sound(root, _OtherFile if other else _File, problems)
     if not other:
@@ -123,7 +123,7 @@ def _architecture(root: Entry, problems: Problems, kinds: Mapping[str, Attention
 
 
 def _network(root: Entry, read: UNetConfig | WrittenDescription | None, problems: Problems) -> Network | None:
-    """The network that a file describes; None where that is wrong."""
+    """The network that a file describes; None if it has errors."""
     if not isinstance(read, WrittenDescription):
         return read
     if not read.sites:
@@ -133,7 +133,7 @@ def _network(root: Entry, read: UNetConfig | WrittenDescription | None, problems
 
 
 def _check_complete(root: Entry, problems: Problems) -> None:
-    """A network is written with all of its fields, but for the frames of still images."""
+    """Check that all fields of the network are there; only the frames of still images may be missing."""
     network = root.fields.get("network")
     if network is None or not isinstance(network.value, dict):
         return
@@ -143,7 +143,7 @@ def _check_complete(root: Entry, problems: Problems) -> None:
 
 
 def _check_format(root: Entry, where: str) -> None:
-    """The format before all else: what a newer one means cannot be judged."""
+    """Check the format first, because the meaning of a newer one is unknown."""
     if not isinstance(root.value, dict):
         raise ExportError(f"{where}: line {root.line}: this is {root.shown}, not an architecture; {_START}")
     if "format" not in root.value:
@@ -165,11 +165,11 @@ def _placement(
 
     Args:
         root: the whole file.
-        network: None where it could not be read; then the locations are not judged.
+        network: None if it could not be read; then the locations are not checked.
         problems: where to report.
         kinds: the attention kinds by name.
     Returns:
-        None where the field is missing or no mapping; what is wrong within it has been reported.
+        None if the field is missing or not a mapping; problems within it have been reported.
     """
     entry = root.fields.get("placement")
     if entry is None or not isinstance(entry.value, dict):
@@ -195,14 +195,14 @@ def _placement(
 
 
 def _sites(network: Network | None) -> dict[Location, Site]:
-    """The sites of a network that is not nas-attn's own, where a kind may lack what it needs."""
+    """The sites of a network of others, which may lack what a kind needs."""
     if not isinstance(network, DescribedNetwork):
         return {}
     return {site.location: site for site in network.sites(network.least_size, network.least_size)}
 
 
 def _location(name: str, field: Entry, known: Mapping[str, Location], problems: Problems) -> Location | None:
-    """A location that the network does not have; without a network, any location."""
+    """The location of a field, which the network must have; without a network, any location."""
     if known:
         problems.add(field, f"the network has no such location; {did_you_mean(name, known)}")
         return None
@@ -216,7 +216,7 @@ def _location(name: str, field: Entry, known: Mapping[str, Location], problems: 
 def _attention(
     location: Location, field: Entry, problems: Problems, kinds: Mapping[str, AttentionKind]
 ) -> AttentionSpec:
-    """``{kind: se, reduction: 8}``, or in short ``se(reduction=8)``; ``none`` after reporting a problem."""
+    """Read ``{kind: se, reduction: 8}``, or in short ``se(reduction=8)``; ``none`` after reporting a problem."""
     name, options = _kind_and_options(field, problems)
     if name is None:
         return NONE

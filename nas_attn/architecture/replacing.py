@@ -1,4 +1,4 @@
-"""Files that a user named: each appears whole or not at all, or an error says why."""
+"""Write files that a user named, completely or not at all; an error says why."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas_attn.whole_file import whole_file
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new name beside a file to write under, as ``whole_file`` gives it.
+    """A temporary name beside a file, as in ``whole_file``.
 
     Args:
         path: of the file; its folder must exist.
@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file of text, with the same line ends on every system.
+    """Write a text file, with the same line ends on every system.
 
     Raises:
         ExportError: the path cannot be written.

@@ -1,4 +1,4 @@
-"""An architecture to a file that people can read and change."""
+"""Write an architecture as a file that people can read and edit."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ _WIDTH = 110
 
 
 def write_architecture(architecture: Architecture, path: str | Path, kinds: Mapping[str, AttentionKind]) -> Path:
-    """Write an architecture file; one that stands there already is replaced in one step.
+    """Write an architecture file; an existing file is replaced in one step.
 
     Args:
-        architecture: what to write.
+        architecture: to write.
         path: of the file; its folder must exist.
         kinds: the attention kinds by name.
     Returns:
         the path that was written.
     Raises:
-        ExportError: the placement holds an unknown kind or option, or the path cannot be written.
+        ExportError: the placement has an unknown kind or option, or the path cannot be written.
     """
     path = Path(path)
     text = architecture_text(architecture, kinds, path.name)
@@ -65,7 +65,7 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
     """The content of an architecture file.
 
     Args:
-        architecture: what to write.
+        architecture: to write.
         kinds: the attention kinds by name.
         name: of the file, for the commands in its header.
     """
@@ -91,18 +91,18 @@ def architecture_text(architecture: Architecture, kinds: Mapping[str, AttentionK
 
 
 def network_name(architecture: Architecture) -> str:
-    """What an architecture is called at the head of a file."""
+    """Name of an architecture in the header of a file."""
     network = architecture.network
     return network.title if isinstance(network, DescribedNetwork) else "Attention U-Net"
 
 
 def _comment(text: str) -> list[str]:
-    """A text as lines that YAML passes over; none where it is empty."""
+    """A text as YAML comments; empty for an empty text."""
     return [textwrap.indent(textwrap.fill(text, _WIDTH), "# ") + "\n"] if text else []
 
 
 def _network(network: Network) -> dict[str, Any]:
-    """Its fields; ``frames`` only where there are clips; each of its locations on a line."""
+    """The fields of a network, with one line for each location; ``frames`` only for clips."""
     if isinstance(network, DescribedNetwork):
         fields_of = network.to_dict()
         return {**fields_of, "sites": {name: _Line(site) for name, site in fields_of["sites"].items()}}
@@ -150,7 +150,7 @@ class _Line(dict[str, Any]):
 
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
-        """Always: the reader refuses aliases."""
+        """Always True, because the reader refuses aliases."""
         return True
 
 

@@ -1,1 +1,2 @@
-"""Every setting of a search, declared once: flags, study files, the Python signature and docs are made of it."""
+"""Every setting of a search, declared once: flags, study files, the Python signature and the docs are made from
+it."""

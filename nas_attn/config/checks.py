@@ -1,4 +1,4 @@
-"""Values of settings that a type alone does not judge: each function gives the value, or raises what is wrong."""
+"""Checks of settings beyond their types. Each function returns the value, or raises what is wrong with it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _DURATION = re.compile(r"(?:(?P<h>\d{1,9})h)?(?:(?P<m>\d{1,9})m)?(?:(?P<s>\d{1,9
 _LADDER = re.compile(r"auto|\d{1,9}(,\d{1,9})+", re.ASCII)
 _LONGEST_SECONDS = 366 * 24 * 3600
 _LONGEST_NAME, _LONGEST_PATH = 255, 4095
-"""Bytes of a file's name and of a path, in nearly every file system."""
+"""Maximum bytes of a file name and of a path, in nearly every file system."""
 
 
 def seconds(text: str) -> int | None:
-    """The time that a text such as ``1h30m`` stands for; None where it is none, or more than a year."""
+    """The seconds of a text such as ``1h30m``; None if it is not a time, or more than a year."""
     if not (match := _DURATION.fullmatch(text)):
         return None
     hours, minutes, rest = (int(match[unit] or 0) for unit in "hms")
@@ -38,7 +38,7 @@ def named(value: object) -> str:
 
 
 def path(value: object) -> str:
-    """A text that a path can be."""
+    """A text that can be a path."""
     if not isinstance(value, str) or not value:
         raise ValueError(f"{shown(value)} must be text")
     if "\0" in value:
@@ -75,7 +75,7 @@ def device(value: object) -> str:
 
 
 def ceiling(value: object) -> object:
-    """What ``Ceiling.parse`` reads, as it is written."""
+    """A ceiling as it is written, in the format of ``Ceiling.parse``."""
     Ceiling.parse(value)
     return value
 

@@ -1,4 +1,4 @@
-"""The table of settings in words: for the help of flags, the docs of the Python functions and the pages."""
+"""The table of settings in words: for the help of flags, the Python docs and the docs pages."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Described:
 
     Args:
         name: of the field and of the argument.
-        group: under which heading it stands.
+        group: its heading.
         about: what it is.
-        allowed: what can be written.
-        default: what holds where it is left out.
+        allowed: possible values.
+        default: what applies if it is not given.
         is_number: whether a text that looks like a number is one.
-        is_switch: whether it is on or off, so that ``--no-`` stands before its flag to turn it off.
+        is_switch: whether it is on or off, so that a flag with the prefix ``--no-`` turns it off.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Described:
 
     @property
     def sentence(self) -> str:
-        """What it is and what can be written; of what is any text, only what it is."""
+        """What it is and its possible values; only what it is if any text is possible."""
         return self.about if self.allowed == "text" else f"{self.about}: {self.allowed}"
 
 
@@ -79,7 +79,7 @@ def _coded(about: str) -> str:
 
 
 def with_settings(function: F) -> F:
-    """The function with its settings described where its docstring says ``{settings}``."""
+    """Replace ``{settings}`` in a function's docstring by descriptions of its settings."""
     entries = [
         textwrap.fill(
             f"{one.name}: {one.sentence}; {one.default} where left out.",

@@ -1,4 +1,4 @@
-"""Files that people write: YAML text to dataclasses, every problem at once, with its line."""
+"""Files that people write: read YAML into dataclasses, and report all problems at once with their lines."""
 
 from nas_attn.document.entry import Entry, FileKind, Problems, shown
 from nas_attn.document.model import field_problems, hints_of, known_version, problem_of, read_model, read_sound

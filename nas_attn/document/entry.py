@@ -1,4 +1,4 @@
-"""Values of a file that know their line, and the problems found in them."""
+"""Values of a file with their lines, and the problems found in them."""
 
 from __future__ import annotations
 
@@ -47,7 +47,8 @@ class Entry:
         path: the fields that lead to it, joined by dots; empty for the document itself.
         line: where it starts, from 1.
         value: a scalar, a tuple of entries, or a dict of entries.
-        is_broken: a problem of the value is already known, so that no other is worth telling; it is None then.
+        is_broken: whether a problem of the value has already been reported, so that others are not; the value is
+            then None.
     """
 
     path: str
@@ -57,7 +58,7 @@ class Entry:
 
     @classmethod
     def of(cls, plain: object, path: str = "") -> Entry:
-        """A value that stands on no line."""
+        """A value without a line."""
         if isinstance(plain, dict):
             return cls(path, 0, {str(name): cls.of(value, join(path, str(name))) for name, value in plain.items()})
         if isinstance(plain, (list, tuple)):
@@ -66,7 +67,7 @@ class Entry:
 
     @property
     def shown(self) -> str:
-        """The value in a few words, for errors."""
+        """The value in a few words, for error messages."""
         return shown(self.value)
 
     @property
@@ -78,15 +79,15 @@ class Entry:
 
     @property
     def fields(self) -> dict[str, Entry]:
-        """What a mapping holds; nothing where it is none."""
+        """The content of a mapping; empty for other values."""
         return self.value if isinstance(self.value, dict) else {}
 
 
 class Problems:
-    """Collects what is wrong with one file, to say it all at once and from top to bottom.
+    """Collects the problems of one file, to report them at once, from top to bottom.
 
     Args:
-        where: the file, as its reader knows it.
+        where: name of the file in error messages.
         kind: of the file.
     """
 
@@ -96,19 +97,19 @@ class Problems:
         self._count = 0
 
     def add(self, entry: Entry, problem: str) -> None:
-        """Something is wrong with a value; told unless something worse already was."""
+        """Add a problem of a value, unless one of it was added before."""
         self._count += 1
         if not entry.is_broken:
             self.add_at(entry.line, f"{entry.path}: {problem}" if entry.path else problem)
 
     def add_at(self, line: int, problem: str) -> None:
-        """Something is wrong at a line; 0 stands for no line of the file."""
+        """Add a problem at a line; 0 if it belongs to no line."""
         self._count += 1
         place = f"line {line}: " if line else ""
         self._found.append((line, f"{self.where}: {place}{_one_line(problem)}"))
 
     def __len__(self) -> int:
-        """Grows with everything that was added."""
+        """Number of problems so far."""
         return self._count
 
     @property
@@ -123,14 +124,14 @@ class Problems:
         """Raise all problems as one error.
 
         Raises:
-            NasAttnError: there are any; of the type that the file's kind says.
+            NasAttnError: there are any; of the type that the file's kind gives.
         """
         if self._found:
             raise self.kind.error(self.lines)
 
 
 def shown(value: object) -> str:
-    """A value as an error quotes it: printable and short."""
+    """A value as error messages quote it: printable and short."""
     if isinstance(value, (list, tuple, dict)):
         return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
@@ -142,12 +143,12 @@ def shown(value: object) -> str:
 
 
 def join(path: str, name: str) -> str:
-    """The path of a field below another."""
+    """The path of a field within another one."""
     part = name if len(name) <= 60 and name.isprintable() else shown(name)
     return f"{path}.{part}" if path else part
 
 
 def _one_line(problem: str) -> str:
-    """A problem that a terminal can show, whatever names and values of the file it quotes."""
+    """A problem that is safe for a terminal, whatever names and values of the file it quotes."""
     text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in problem[:MAX_LENGTH])
     return text if len(problem) <= MAX_LENGTH else f"{text}..."

@@ -1,4 +1,4 @@
-"""A file to plain values that know their line; hostile text is refused before it can do harm."""
+"""Parse a file into plain values with their lines; harmful text is refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_DIGITS = 40
 
 
 def read_document(path: Path, kind: FileKind) -> tuple[Entry, Problems]:
-    """The document of a file, and what is wrong with its values so far.
+    """Read the document of a file, and collect the problems of its values.
 
     Raises:
         NasAttnError: see ``read_text`` and ``parse_document``.
@@ -28,14 +28,14 @@ def read_document(path: Path, kind: FileKind) -> tuple[Entry, Problems]:
 
 
 def read_text(path: Path, kind: FileKind, where: str | None = None) -> str:
-    """The whole file as text; a byte order mark is left out.
+    """Read a whole file as text, without a byte order mark.
 
     Args:
         path: of the file.
         kind: of the file.
-        where: what errors call it; its path where left out.
+        where: its name in error messages; the default is its path.
     Raises:
-        NasAttnError: as the kind says, where the file is missing, no regular file, too large, or not UTF-8.
+        NasAttnError: of the kind's type; the file is missing, not a regular file, too large, or not UTF-8.
     """
     where = where or shown_path(path)
     try:
@@ -59,7 +59,7 @@ def read_text(path: Path, kind: FileKind, where: str | None = None) -> str:
 
 
 def shown_path(path: Path) -> str:
-    """The path as its reader knows it: relative where it lies in the current folder."""
+    """The path for messages: relative if it is in the current folder."""
     try:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
@@ -67,11 +67,11 @@ def shown_path(path: Path) -> str:
 
 
 def parse_document(text: str, problems: Problems) -> Entry:
-    """The document with the lines of its values; what cannot be used as a value becomes a problem.
+    """Parse a document into values with their lines. Values that cannot be used become problems.
 
     Raises:
-        NasAttnError: of the kind's type; the text is not YAML document, or uses aliases, anchors, tags or
-            deep nesting.
+        NasAttnError: of the kind's type; the text is not a YAML document, or uses aliases, anchors, tags or deep
+            nesting.
     """
     where, kind = problems.where, problems.kind
     loader = yaml.SafeLoader if kind.is_typed else yaml.BaseLoader

@@ -1,4 +1,4 @@
-"""What a type allows, in words: for errors, for help, for the table of settings."""
+"""The values that a type allows, in words: for error messages, help, and the table of settings."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _NOUNS: dict[object, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class Read:
-    """Beside a type in ``Annotated``: how a value is read that the type alone does not judge.
+    """Used in ``Annotated``: how to read a value that the type alone does not check.
 
     Args:
-        read: from a plain value to what is kept; raises ValueError or NasAttnError, whose text is the problem.
-        allowed: what can be written, in words.
+        read: converts a plain value; raises ValueError or NasAttnError with the problem as text.
+        allowed: possible values, in words.
     """
 
     read: Callable[[Any], object]
     allowed: str
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """A validator that asks ``read`` alone."""
+        """A validator that only calls ``read``."""
         from pydantic_core import core_schema
 
         return core_schema.no_info_plain_validator_function(self._checked)
@@ -66,7 +66,7 @@ def one_of(*words: str) -> Read:
 
 
 def allowed(hint: object) -> str:
-    """What a type allows, in words, such as ``a whole number from 1 to 4096, or 'auto'``.
+    """The values that a type allows, in words, such as ``a whole number from 1 to 4096, or 'auto'``.
 
     >>> allowed(Annotated[int, Ge(1), Le(9)] | Literal["auto"] | None)
     "a whole number from 1 to 9, or 'auto'"
@@ -78,7 +78,7 @@ def allowed(hint: object) -> str:
 
 
 def members(hint: object) -> tuple[Any, ...]:
-    """The types of a union, each with what stands beside it; any other type is the only one."""
+    """The types of a union, each with its annotations; any other type is the only member."""
     base, beside = split(hint)
     if get_origin(base) not in (Union, types.UnionType) or any(isinstance(one, Read) for one in beside):
         return (hint,)
@@ -86,12 +86,12 @@ def members(hint: object) -> tuple[Any, ...]:
 
 
 def split(hint: object) -> tuple[Any, tuple[object, ...]]:
-    """A type, and what stands beside it in ``Annotated``."""
+    """A type, and its annotations in ``Annotated``."""
     return (hint.__origin__, hint.__metadata__) if get_origin(hint) is Annotated else (hint, ())  # type: ignore[attr-defined]  # as get_origin says
 
 
 def is_composite(hint: object) -> bool:
-    """Whether a value of the type holds others."""
+    """Whether values of the type contain other values."""
     base = split(hint)[0]
     return is_dataclass(base) or get_origin(base) in (tuple, dict)
 

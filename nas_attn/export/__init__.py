@@ -1,3 +1,3 @@
-"""Take an architecture away, in formats that do not need nas-attn."""
+"""Export architectures in formats that do not need nas-attn."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a copy of a network computes the same."""
+"""Check that a copy of a network computes the same."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 MAX_PROBE = 96
-"""Side, in pixels, of the image that stands for that of the search where it is larger: the graph of an attention
-over positions holds as many weights as the fourth power of the side."""
+"""Side, in pixels, of the test image if that of the search is larger: the graph of an attention over positions has
+as many weights as the fourth power of the side."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far a copy of a network is from it.
+    """How much a copy of a network differs from it.
 
     Args:
         sizes: of the images, as (images, height, width).
-        difference: the largest between two logits.
+        difference: the largest difference between two logits.
         scale: the largest logit.
         labels: share of the pixels to which both give the same class.
     """
@@ -31,7 +31,7 @@ class Agreement:
 
     @property
     def exact(self) -> bool:
-        """Every logit is the same, to the last bit."""
+        """Whether every logit is the same, to the last bit."""
         return self.difference == 0.0
 
     def __str__(self) -> str:
@@ -48,11 +48,11 @@ Compute = Callable[[Tensor], Tensor]
 
 
 def compare(network: Compute, copy: Compute, images: Sequence[Tensor], *, multi_label: bool = False) -> Agreement:
-    """Give both the same images.
+    """Compare both on the same images.
 
     Args:
         network: (N, C, H, W) -> (N, K, H, W).
-        copy: what should compute the same.
+        copy: that should compute the same.
         images: some batches.
         multi_label: whether classes may overlap.
     """
@@ -80,8 +80,8 @@ def probes(channels: int, image_size: int, least: int, frames: int = 1, multiple
         channels: C.
         image_size: of the search, in pixels.
         least: the smallest size, in pixels.
-        frames: T of the clips; there are whole ones.
-        multiple: what both sides must be multiples of; they are enlarged to it.
+        frames: T of the clips; only whole clips are given.
+        multiple: both sides are enlarged to multiples of it.
     """
     side = min(image_size, MAX_PROBE)
     generator = torch.Generator().manual_seed(0)
@@ -97,9 +97,9 @@ def probes(channels: int, image_size: int, least: int, frames: int = 1, multiple
 
 
 def stirred(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same weights with noise, so that nothing is 0 or 1 and no module is idle.
+    """The same weights with noise, so that none is exactly 0 or 1 and every module has an effect.
 
-    A start often is: a scale of 0 hides all that stands before it.
+    In an initialisation this is often not so: a scale of 0 hides everything before it.
     """
     generator = torch.Generator().manual_seed(0)
     return {name: _noisy(tensor, generator) for name, tensor in state.items()}

@@ -1,4 +1,4 @@
-"""A model card in Markdown: what the network is, how good, found how, and what it is not good for."""
+"""A model card in Markdown: what the network is, how good it is, how it was found, and its limits."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ _FILL_IN = (
 
 
 def write_card(subject: Subject, path: Path) -> str:
-    """Write a model card; what only its author can know is marked FILL IN.
+    """Write a model card. What only its author can know is marked FILL IN.
 
     Returns:
         in words, how the costs that were counted now compare with those of the search.
     Raises:
         ExportError: the path cannot be written.
-        StudyError: the study cannot be read any more.
+        StudyError: the study can no longer be read.
     """
     network, architecture = subject.network(), subject.architecture
     size = subject.counted_size
@@ -174,7 +174,7 @@ def _with_bounds(value: float | None, interval: Interval | None, *, sign: bool) 
 
 
 def _pooled(architecture: Architecture) -> str:
-    """What its metric does not see."""
+    """What the metric does not measure."""
     metric = metric_of_search(architecture)
     where = "without background" if metric.foreground else "background included"
     where = "class by class" if metric.multi_label else where
@@ -221,6 +221,6 @@ def _joined(parts: Iterable[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that is neither markup nor the end of a cell."""
+    """Text without markup and without the end of a table cell."""
     marked = re.sub(r"([\\`*\[\]|<>]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9]))", r"\\\1", text)
     return marked.replace("\n", " ")

@@ -1,4 +1,4 @@
-"""What a study and a training have recorded of a network, for its card."""
+"""What a study and a training have recorded about a network, for its card."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _IN_THE_RUN = (
 
 @dataclass(frozen=True)
 class CardEvidence:
-    """All that a card says and the architecture file does not.
+    """The content of a card in addition to the architecture file.
 
     Args:
-        verdict: of the study; empty where there is none.
-        holds: what fresh seeds and the test data say of its gain, or how to find out, one sentence each.
-        modules: what each of its modules adds to it, or how to find out, one sentence each.
-        notes: what the reader of its figures must know, one sentence each.
+        verdict: of the study; empty if there is none.
+        holds: result of the verification, or how to run it, one sentence each.
+        modules: what each module adds, or how to measure it, one sentence each.
+        notes: what to know about the figures, one sentence each.
         tests: (name, text) pairs of a training's test: IoU x100.
         data: (name, text) pairs.
         made: (name, text) pairs: how it was found and trained.
-        commands: (command, what it does) pairs.
+        commands: (command, purpose) pairs.
     """
 
     verdict: str = ""
@@ -61,10 +61,10 @@ class CardEvidence:
 
 
 def evidence_of(subject: Subject) -> CardEvidence:
-    """What is known of a subject: from its study, or else from its run and its architecture file.
+    """What is known about a subject: from its study, or else from its run and its architecture file.
 
     Raises:
-        StudyError: the study cannot be read any more.
+        StudyError: the study can no longer be read.
     """
     if subject.ledger is not None:
         facts = report_facts(subject.ledger, study_file=subject.study_file)
@@ -161,7 +161,7 @@ def _commands(folder: RunFolder, run: Mapping[str, Any]) -> Iterator[tuple[str, 
 
 
 def _json(path: Path) -> dict[str, Any]:
-    """Empty where the file is not there or is none: a card says what is known."""
+    """The content of a JSON file; empty if it is missing or invalid, because a card says what is known."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

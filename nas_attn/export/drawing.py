@@ -1,4 +1,4 @@
-"""A placement drawn in letters."""
+"""Draw a placement in letters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _NO_PLACE = ""
 
 
 def draw_in_letters(network: Network, placement: Placement) -> str:
-    """The network as lines of text, level by level, with each location's attention at its place."""
+    """The network as lines of text, level by level, with the attention of each location."""
     specs = dict(placement)
     cells = [[_cell(specs, Location(stage, level)) for stage in _COLUMNS] for level in range(network.depth)]
     widths = [max(len(str(stage)), *(len(row[column]) for row in cells)) for column, stage in enumerate(_COLUMNS)]
@@ -32,7 +32,7 @@ def draw_in_letters(network: Network, placement: Placement) -> str:
 
 
 def _channels(network: Network, level: int) -> str:
-    """C at a level, of the decoder where it has a location there, or else of the encoder."""
+    """C at a level: of the decoder if it has a location there, otherwise of the encoder."""
     for stage in (Stage.ENCODER, Stage.DECODER, Stage.SKIP):
         if (location := Location(stage, level)) in network.locations:
             return str(network.channels_at(location))

@@ -1,4 +1,4 @@
-"""The formats of an export, and which file each is written to."""
+"""Export formats, and the file of each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nas_attn.errors import UsageError, did_you_mean
 
 @dataclass(frozen=True)
 class Format:
-    """One way to take an architecture away.
+    """An export format.
 
     Args:
         name: for ``--format``.
@@ -41,10 +41,10 @@ FORMATS = {
 
 
 def known_formats(names: Iterable[str]) -> tuple[str, ...]:
-    """The same names, each once.
+    """Check names of formats, and remove duplicates.
 
     Raises:
-        UsageError: one is unknown; all such are named.
+        UsageError: one is unknown; all such names are reported.
     """
     names = tuple(dict.fromkeys(name.strip() for name in names))
     if unknown := [name for name in names if name not in FORMATS]:
@@ -57,9 +57,9 @@ def targets(output: Path, formats: Sequence[str] | None) -> dict[str, Path]:
 
     Args:
         output: a file; with several formats, the files' name without its suffix.
-        formats: which; None for the one that the suffix says.
+        formats: names; None takes the format of the suffix.
     Raises:
-        UsageError: the suffix says no format, or another one.
+        UsageError: the suffix belongs to no format, or to another one.
     """
     said = _said(output)
     if formats is None:
@@ -82,7 +82,7 @@ def targets(output: Path, formats: Sequence[str] | None) -> dict[str, Path]:
 
 
 def _said(output: Path) -> str | None:
-    """The format of a file by its suffix, the longest that fits; None where it says none."""
+    """The format with the longest matching suffix; None if there is none."""
     name = output.name.lower()
     fitting = [
         (len(suffix), -order, one.name)

@@ -1,4 +1,4 @@
-"""The attention of an architecture put into a user's own network, and taken away again."""
+"""Insert the attention of an architecture into a user's own network, and remove it."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from nas_attn.models.insertion import CONTAINER, Place, insert_modules, remove_m
 from nas_attn.training import initialise
 
 _WRAPPED = "network."
-"""With which the names of a network's parameters begin in a search and in the weights of a run."""
+"""Prefix of the names of a network's parameters in a search and in the weights of a run."""
 
 
 def insert_architecture(model: nn.Module, subject: Subject, seed: int) -> nn.Module:
-    """Insert, draw the attention's weights, and load those of a run where there are some.
+    """Insert attention, initialise its weights, and load those of a run if there are any.
 
     Args:
         model: the network, which is changed.
-        subject: whose attention.
+        subject: with the attention.
         seed: of the attention's weights.
     Raises:
         ExportError: the architecture's network is nas-attn's own.
-        NetworkError: the model has other places, or attention of nas-attn already.
+        NetworkError: the model lacks a location, or already has attention of nas-attn.
     """
     network = subject.architecture.network
     if not isinstance(network, DescribedNetwork):
@@ -52,7 +52,7 @@ def insert_architecture(model: nn.Module, subject: Subject, seed: int) -> nn.Mod
 
 
 def remove_attention(model: nn.Module) -> nn.Module:
-    """Take all attention of nas-attn away.
+    """Remove all attention of nas-attn.
 
     Raises:
         NetworkError: there is none.

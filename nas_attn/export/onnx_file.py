@@ -1,4 +1,4 @@
-"""An ONNX file of a network, run by ONNX Runtime before it is kept."""
+"""Write an ONNX file of a network, and run it with ONNX Runtime before it is kept."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from nas_attn.export.words import holding_sentence, input_sentence, origin_sente
 from nas_attn.wording.placements import describe
 
 MAX_BYTES = 2 * 1024**3 - 1
-"""Of one ONNX file: it is a single protocol buffer."""
+"""Maximum size of an ONNX file, which is a single protocol buffer."""
 
 _FREE = ("batch", None, "height", "width")
 
 
 def write_onnx(subject: Subject, path: Path, image_size: int | None) -> str:
-    """Write an ONNX file, its input ``images`` normalised, its output ``logits``.
+    """Write an ONNX file with the input ``images``, normalised, and the output ``logits``.
 
     Args:
-        subject: what to write.
+        subject: to write.
         path: of the file.
-        image_size: H and W of the images where the network cannot be exported for any size; None for those of the
+        image_size: H and W of the images if the network cannot be exported for every size; None takes those of the
             search.
     Returns:
-        in words, which sizes it takes, and how ONNX Runtime's answers compare with the network's.
+        in words, which sizes it takes, and how ONNX Runtime's results compare with the network's.
     Raises:
-        ExportError: the network cannot be expressed in ONNX, its answers differ, or the path cannot be written.
+        ExportError: the network cannot be expressed in ONNX, its results differ, or the path cannot be written.
         MissingPackageError: onnx, onnxscript or onnxruntime is not installed.
     """
     for package in ("onnx", "onnxscript", "onnxruntime"):
@@ -80,7 +80,7 @@ def _converted(subject: Subject, program: torch.export.ExportedProgram, any_size
 
 
 def _facts(subject: Subject) -> dict[str, str]:
-    """What a program must know to use the model, as its metadata."""
+    """Metadata for programs that use the model."""
     architecture = subject.architecture
     return {
         "classes": json.dumps(list(architecture.classes), ensure_ascii=False),
@@ -118,7 +118,7 @@ def _needed(package: str) -> Any:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """The converter tells its developers much."""
+    """Silence the converter, which prints much for its developers."""
     disabled = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

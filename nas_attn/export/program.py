@@ -1,4 +1,4 @@
-"""A network as a program of torch.export, loaded and run before it is kept."""
+"""Write a network as a program of torch.export, and load and run it before it is kept."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def write_program(subject: Subject, path: Path, image_size: int | None) -> str:
     """Write a program for ``torch.export.load``, which runs without the network's classes.
 
     Args:
-        subject: what to write.
+        subject: to write.
         path: of the file.
-        image_size: H and W of the images where the network cannot be exported for any size; None for those of the
+        image_size: H and W of the images if the network cannot be exported for every size; None takes those of the
             search.
     Returns:
-        in words, which sizes it takes, and how its answers compare with the network's.
+        in words, which sizes it takes, and how its results compare with the network's.
     Raises:
-        ExportError: the network cannot be traced, its answers differ, or the path cannot be written.
+        ExportError: the network cannot be traced, its results differ, or the path cannot be written.
     """
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "network.pt2"

@@ -1,4 +1,4 @@
-"""Writing an architecture in some formats, each compared with the network before its file is there."""
+"""Write an architecture in some formats, each compared with the network before its file is kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Saved:
     Args:
         format: its name.
         path: of the file.
-        check: what the comparison with the network found, in words.
+        check: result of the comparison with the network, in words.
     """
 
     format: str
@@ -33,14 +33,14 @@ class Saved:
 
 
 def save(subject: Subject, targets: Mapping[str, Path], image_size: int | None = None) -> Iterator[Saved]:
-    """Write files, one after the other; what cannot be written does not keep the others from it.
+    """Write files one after the other. One that cannot be written does not stop the others.
 
     Args:
-        subject: what to write.
+        subject: to write.
         targets: the file of each format.
-        image_size: H and W of a graph that cannot take every size; None for those of the search.
+        image_size: H and W of a graph that cannot take every size; None takes those of the search.
     Raises:
-        ExportError: after all others were written: some could not be, each with its reason.
+        ExportError: some files could not be written, each with its reason; raised after all others were written.
     """
     problems: list[str] = []
     for name, path in targets.items():
@@ -64,7 +64,7 @@ def _save(subject: Subject, name: str, path: Path, image_size: int | None) -> It
 
 
 def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
-    """The file, and the weights beside it where there are some."""
+    """Write the Python file, and the weights next to it if there are any."""
     from nas_attn.export.python.write import check_pair, write_python
 
     weights = path.with_suffix(".safetensors")
@@ -78,7 +78,7 @@ def _save_python(subject: Subject, path: Path) -> Iterator[Saved]:
 
 
 def _write(subject: Subject, name: str, path: Path, image_size: int | None) -> str:
-    """What the comparison found, in words."""
+    """Write one format, and return the result of the comparison in words."""
     from nas_attn.export.card import write_card
     from nas_attn.export.nnunet.file import write_trainers
     from nas_attn.export.onnx_file import write_onnx

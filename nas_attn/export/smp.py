@@ -1,4 +1,4 @@
-"""The nearest constructor call of segmentation_models.pytorch, where that library has the placement at all."""
+"""The nearest constructor call of segmentation_models.pytorch, if that library can express the placement."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from nas_attn.models.placement import AttentionSpec, Stage
 from nas_attn.wording.placements import describe
 
 REDUCTION = 16
-"""Of the one attention that smp.Unet has."""
+"""Reduction of the only attention that smp.Unet has."""
 
 DEPTHS = range(3, 6)
-"""Halvings that encoders of smp can have."""
+"""Number of halvings that encoders of smp can have."""
 
 _TEXT = """\
 # {title}: the nearest that segmentation_models.pytorch has.
@@ -40,8 +40,8 @@ def smp_text(subject: Subject) -> tuple[str, str]:
     """A call of ``smp.Unet``, and how its attention compares with the network's.
 
     Raises:
-        ExportError: smp cannot express the placement; each location that it cannot is named.
-        MissingPackageError: segmentation_models.pytorch is not installed, so that nothing can be compared.
+        ExportError: smp cannot express the placement; each location with a problem is reported.
+        MissingPackageError: segmentation_models.pytorch is not installed, so nothing can be compared.
     """
     architecture = subject.architecture
     arguments = smp_arguments(architecture)
@@ -57,7 +57,7 @@ def smp_text(subject: Subject) -> tuple[str, str]:
 
 
 def write_smp(subject: Subject, path: Path) -> str:
-    """Write that call to a file.
+    """Write this call to a file.
 
     Returns:
         how its attention compares with the network's.
@@ -115,7 +115,7 @@ def _scse() -> AttentionSpec:
 
 
 def _unstarted(spec: AttentionSpec) -> AttentionSpec:
-    """Without the start that was published, which is smp's too, and changes no computation."""
+    """The spec without the published start, which is also smp's and changes no computation."""
     return AttentionSpec(spec.kind, tuple(pair for pair in spec.options if pair != ("start", "paper")))
 
 
@@ -132,7 +132,7 @@ def _differences(architecture: Architecture) -> list[str]:
 
 
 def _compared(subject: Subject, arguments: dict[str, Any]) -> str:
-    """The modules behind the decoder blocks with the same weights, on the same maps."""
+    """Compare the modules after the decoder blocks with the same weights, on the same maps."""
     try:
         smp = importlib.import_module("segmentation_models_pytorch")
     except ImportError:
@@ -162,7 +162,7 @@ def _compared(subject: Subject, arguments: dict[str, Any]) -> str:
 
 
 def _copy(ours: nn.Module, theirs: nn.Module) -> None:
-    """The weights of our scSE into theirs."""
+    """Copy the weights of our scSE into theirs."""
     state = ours.state_dict()
     names = {
         "perceptron.squeeze": "cSE.1",

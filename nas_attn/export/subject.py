@@ -1,6 +1,6 @@
-"""What is taken away: an architecture, and its weights where it has been trained.
+"""The subject of an export: an architecture, with its weights if it was trained.
 
-On the command line it is named by a study, an architecture file, a run, or its weights.
+On the command line it is a study, an architecture file, a run, or the weights of a run.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:  # torch is imported where a network is built
 
 START_SEED = 0
 ARCHITECTURE = "architecture.yaml"
-"""In the folder of a run."""
+"""Name of the file in the folder of a run."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """An architecture with what is known of its weights.
+    """An architecture with its weights.
 
     Args:
-        architecture: what it is.
-        weights: file with the weights of a training; None where there was none.
-        trained: what that file says of itself; None likewise.
-        ledger: of the study that it was picked from; None where there is none.
-        study_file: that repeats this study's search; None where there is none.
+        architecture: the architecture.
+        weights: file with the weights of a training; None if there was none.
+        trained: description in that file; None likewise.
+        ledger: of the study from which it was picked; None if there is none.
+        study_file: that repeats this study's search; None if there is none.
     """
 
     architecture: Architecture
@@ -58,7 +58,8 @@ class Subject:
 
     @property
     def longest_side(self) -> int | None:
-        """To which larger images were shrunk, in pixels; None where they were not, or where that is not known."""
+        """The side to which larger images were shrunk, in pixels; None if they were not, or if that is not
+        known."""
         if self.trained is not None:
             return self.trained.longest_side
         asked = {} if self.ledger is None else self.ledger.context.get("request", {})
@@ -66,7 +67,7 @@ class Subject:
         return side if isinstance(side, int) else None
 
     def network(self) -> UNet | AdaptedNetwork:
-        """The network in eval mode, with the trained weights, or else with the start of seed 0.
+        """The network in eval mode, with the trained weights or else with an initialisation of seed 0.
 
         Raises:
             ExportError: the weights do not belong to the architecture.
@@ -84,17 +85,16 @@ class Subject:
 
 
 def read_source(source: str, how: str | None = None, storage: str | None = None) -> Subject:
-    """An architecture, with its weights where the source has some.
+    """Read an architecture, with its weights if the source has some.
 
     Args:
         source: a study, by its name or folder; an architecture file; the folder of a run of 'nas-attn train'; or
             the weights.safetensors in it.
-        how: which placement of a study to take, as ``pick`` reads it; None for its best, by all
-            that was searched and verified.
+        how: which placement of a study, as in ``pick``; None takes its best, given all trials and verifications.
         storage: SQLAlchemy URL of the study; None for the SQLite file in its folder.
     Raises:
         UsageError: ``how`` or ``storage`` is given, and the source is not a study.
-        ExportError: a file cannot be read or is wrong.
+        ExportError: a file cannot be read or has errors.
         StudyError: there is no such study, or its storage cannot be read.
     """
     path = Path(source)
@@ -115,7 +115,7 @@ def read_source(source: str, how: str | None = None, storage: str | None = None)
 
 
 def _is_study(source: str, storage: str | None) -> bool:
-    """Whether a folder here only has the name of a study."""
+    """Whether the source is a study. A folder here may merely have the name of one."""
     return not is_path(source) and (storage is not None or folder_of(source).has_database)
 
 

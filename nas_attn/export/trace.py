@@ -1,4 +1,4 @@
-"""A network as a graph that holds for images of any size, or, where that cannot be, of one."""
+"""Trace a network as a graph that is valid for images of any size or, if that is impossible, of one size."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from nas_attn.training.full.prediction import frames_together
 from nas_attn.wording.placements import describe
 
 MAX_DIFFERENCE = 3e-5
-"""Between logits, as a share of the largest of them: what rounding makes of some hundred layers."""
+"""Maximum difference between logits, as a share of the largest one: the rounding of some hundred layers."""
 
 SMALLEST = (2, 8)
-"""Sides of the smallest map at the bottleneck, in pixels, for which a graph is tried. PyTorch takes a map of 1
-pixel, or one that a module pools into 1 pixel, for a case apart."""
+"""Sides of the smallest map at the bottleneck, in pixels, for which a graph is tested. PyTorch specialises maps of
+1 pixel, and maps that a module pools into 1 pixel."""
 
 MAX_REASON = 160
-"""Letters of a reason."""
+"""Maximum letters of a reason."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,10 @@ class Attempt:
     """A way to turn a graph into something that can be run.
 
     Args:
-        name: of the way, for errors.
-        make: takes the graph, and whether its H and W are open; returns what maps images to logits.
-        fixed_groups: the number of groups of a convolution must be known, and cannot be that of the images.
+        name: of the way, for error messages.
+        make: takes the graph, and whether its H and W are open; returns a function from images to logits.
+        fixed_groups: whether the number of groups of a convolution must be known, so that it cannot be the number
+            of images.
     """
 
     name: str
@@ -57,15 +58,15 @@ class Attempt:
 
 
 def graph_of(subject: Subject, path: Path, image_size: int | None, attempt: Attempt) -> str:
-    """Turn a network into a graph for images of any size; if that fails or differs, for those of one size.
+    """Turn a network into a graph for images of any size; if that fails or differs, for images of one size.
 
-    It takes any number of images or, where an attention looks at the frames of a clip together, of whole clips.
+    It takes any number of images or, if an attention looks at the frames of a clip together, of whole clips.
 
     Args:
-        subject: whose network.
-        path: of the file, for errors.
-        image_size: H and W of that one size; None for that of the search.
-        attempt: what is made of the graph. Where this returns, its last graph was right.
+        subject: with the network.
+        path: of the file, for error messages.
+        image_size: H and W of that one size; None takes that of the search.
+        attempt: turns the graph into a file. When this function returns, its last graph was correct.
     Returns:
         in words, which sizes it takes, and how it compares with the network.
     Raises:
@@ -131,9 +132,9 @@ def _in_one_line(error: BaseException) -> str:
 
 
 class Unpadded(nn.Module):
-    """What ``AdaptedNetwork`` computes of images whose sides are multiples of what its network wants.
+    """``AdaptedNetwork`` for images whose sides are multiples of the network's divisor.
 
-    A graph keeps how far an image was continued when it was traced; here none is.
+    A graph fixes by how much an image was padded when it was traced; here none is.
 
     Shape: (N, C, H, W) -> (N, K, H, W).
     """
@@ -147,13 +148,13 @@ class Unpadded(nn.Module):
 
 
 class AnySizeUp(nn.Module):
-    """What ``TransposeUp`` computes, without asking whether the finer map has odd sides.
+    """``TransposeUp`` without the test whether the finer map has odd sides.
 
-    A graph keeps only the branch that was taken when it was traced. Here the odd last row or column is fetched by
-    its index, as all others are.
+    A graph only has the branch that was taken when it was traced. Here, an odd last row or column is read by its
+    index, as all others are.
 
     Args:
-        up: whose convolution to use.
+        up: whose convolution is used.
     Shape: (N, in_channels, H // 2, W // 2), skip (N, any, H, W) -> (N, out_channels, H, W).
     """
 
@@ -177,11 +178,11 @@ def traced(
     Args:
         network: on the CPU.
         images: an example, (N, C, H, W) with N of at least 2; of at least 2 clips.
-        any_size: whether H and W are left open too.
-        in_clips: whether N is a number of clips, each of as many frames.
-        fixed_groups: whether no convolution may have a group for each image.
+        any_size: whether H and W are open too.
+        in_clips: whether N is a number of clips, each with the same number of frames.
+        fixed_groups: whether no convolution may have one group per image.
     Raises:
-        Exception: of many kinds, from PyTorch: the network cannot be traced so.
+        Exception: of many kinds, from PyTorch: the network cannot be traced in this way.
     """
     network = copy.deepcopy(network).eval()
     if isinstance(network, UNet):
@@ -213,12 +214,13 @@ def _general_forms(any_size: bool, in_clips: bool, fixed_groups: bool) -> Iterat
 
 
 def any_number_of_positions(channels: int) -> int:
-    """More than fit into any memory: attention takes the plain form, whatever the size."""
+    """More positions than fit into any memory, so that attention takes the plain form at every size."""
     return 2**30
 
 
 def mixed_afterwards(bank: KernelBank, x: Tensor, mix: Tensor, bias: Tensor | None = None) -> Tensor:
-    """What a bank of kernels computes, by mixing the maps of its kernels and not the kernels: no image is a group.
+    """The result of a bank of kernels, by mixing the maps of its kernels instead of the kernels, so that no image
+    is a group.
 
     Shape: (N, C, H, W), (N, K)[, (N, C)] -> (N, C, H, W).
     """
@@ -229,7 +231,7 @@ def mixed_afterwards(bank: KernelBank, x: Tensor, mix: Tensor, bias: Tensor | No
 
 
 def mixed_by_shifts(clips: Tensor, kernels: Tensor) -> Tensor:
-    """What ``mix_frames`` computes, by adding up shifted clips: no clip is a group of a convolution.
+    """The result of ``mix_frames``, by adding up shifted clips, so that no clip is a group of a convolution.
 
     Shape: (B, T, C, H, W), (B, C, K) -> (B, T, C, H, W).
     """
@@ -241,14 +243,14 @@ def mixed_by_shifts(clips: Tensor, kernels: Tensor) -> Tensor:
 
 
 def even_padding(length: int, kernel_size: int, stride: int, dilation: int) -> int:
-    """What timm's ``get_same_padding`` gives for a length that is a multiple of the stride.
+    """The result of timm's ``get_same_padding`` for a length that is a multiple of the stride.
 
-    Of an open length timm's is a formula, those of all layers are nested, and simplifying them takes longer than
-    anybody waits. Sides are multiples of the network's divisor, so those of its maps are multiples of the strides;
-    where they were not, the graph would differ from the network, which is compared with it.
+    For an open length, timm's is a formula. The formulas of all layers are nested, and simplifying them takes too
+    long. Sides are multiples of the network's divisor, so those of its maps are multiples of the strides. If they
+    were not, the graph would differ from the network, with which it is compared.
 
     Args:
-        length: of the map's side; does not count.
+        length: of the map's side; not used.
         kernel_size: of the convolution or pooling.
         stride: of it.
         dilation: of it.
@@ -259,7 +261,7 @@ def even_padding(length: int, kernel_size: int, stride: int, dilation: int) -> i
 def adaptive_average(x: Tensor, size: int | tuple[int, int]) -> Tensor:
     """Adaptive average pooling as two products with matrices of weights, which depend on H and W.
 
-    ONNX has no such pooling, and the converter's stand-in holds for one size of map.
+    ONNX has no such pooling, and the converter's replacement only works for one size of map.
 
     Args:
         x: (N, C, H, W).
@@ -271,7 +273,8 @@ def adaptive_average(x: Tensor, size: int | tuple[int, int]) -> Tensor:
 
 
 def _cell_weights(x: Tensor, length: int, size: int) -> Tensor:
-    """(size, length): of each position in each cell; cell i reaches from floor(i L / size), L being the length."""
+    """Weights of each position in each cell, (size, length); cell i reaches from floor(i L / size), with L the
+    length."""
     cell = torch.arange(size, device=x.device)[:, None]
     position = torch.arange(length, device=x.device)
     inside = (position >= cell * length // size) & (position < ((cell + 1) * length + size - 1) // size)

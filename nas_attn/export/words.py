@@ -1,4 +1,4 @@
-"""Where an architecture comes from and what it takes in, in sentences."""
+"""Origin, input and weights of an architecture, in sentences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas_attn.wording.verifications import comparison_text, looks_sentences
 
 
 def origin_sentence(architecture: Architecture) -> str:
-    """Who made it, from what."""
+    """Who made it, and from what."""
     found = architecture.found
     if found is None:
         return f"Made by nas-attn {__version__} from an architecture that was written by hand."
@@ -25,7 +25,7 @@ def origin_sentence(architecture: Architecture) -> str:
 
 
 def holding_sentence(architecture: Architecture) -> str:
-    """What fresh seeds and the test data say of its gain; empty where no study has found it."""
+    """The result of its verification; empty if no study has found it."""
     verified = architecture.verified
     if verified is None:
         return architecture.unverified
@@ -39,24 +39,24 @@ def holding_sentence(architecture: Architecture) -> str:
 
 
 def metric_of_search(architecture: Architecture) -> Metric:
-    """By which its search judged; mean IoU where no search found it."""
+    """The metric of its search; mean IoU if no search found it."""
     return METRICS[architecture.found.metric if architecture.found else MEAN_IOU].of(architecture.multi_label)
 
 
 def labels_code(architecture: Architecture) -> str:
-    """How labels are made of logits, as Python."""
+    """Python code that turns logits into labels."""
     if architecture.multi_label:
         return "logits > 0  # (N, K, H, W): a mask for each class, for they may overlap"
     return "logits.argmax(1)"
 
 
 def _collapses(verified: Verified) -> tuple[str, ...]:
-    """How often it collapsed, where it did."""
+    """How often it collapsed; empty if it never did."""
     return (f"But it collapsed in {verified.collapsed} of its runs ({COLLAPSED}).",) if verified.collapsed else ()
 
 
 def input_sentence(architecture: Architecture, trained: WeightsInfo | None) -> str:
-    """Which images it takes, and which classes it gives."""
+    """The images that it takes, and the classes that it predicts."""
     network = architecture.network
     channels = counted(network.in_channels, "channel")
     bits = "" if trained is None else f" of {trained.bits} bits"
@@ -84,7 +84,7 @@ def _clips_sentence(architecture: Architecture) -> str:
 
 
 def weights_sentence(trained: WeightsInfo | None) -> str:
-    """Whose weights they are."""
+    """The origin of its weights."""
     if trained is None:
         return "The weights are an initialisation with seed 0: nothing was trained."
     return (

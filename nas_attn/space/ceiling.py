@@ -1,4 +1,4 @@
-"""How much a placement may cost, in numbers or in multiples of the plain U-Net."""
+"""Ceilings of the cost of a placement, as numbers or as multiples of the baseline's."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _ABSOLUTE = re.compile(r"(\d{1,16}(?:\.\d{1,12})?) ?([kKMGT]?)", re.ASCII)
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The most that one cost may be.
+    """The maximum of one cost.
 
     Args:
-        kind: ``absolute``, or ``relative`` to the plain U-Net of the same network.
-        value: a whole number, or a factor; at least 1, so that the plain U-Net itself is allowed.
+        kind: ``absolute``, or ``relative`` to the baseline of the same network.
+        value: a whole number, or a factor; at least 1, so that the baseline itself is allowed.
     Raises:
-        SpaceError: the value is out of its range.
+        SpaceError: the value is out of range.
     """
 
     kind: Literal["absolute", "relative"]
@@ -65,7 +65,7 @@ class Ceiling:
         """The ceiling as a number.
 
         Args:
-            plain: the plain U-Net's cost; only a relative ceiling needs it.
+            plain: the baseline's cost; only needed for a relative ceiling.
         Raises:
             UsageError: the ceiling is relative and ``plain`` is None.
         """
@@ -76,18 +76,18 @@ class Ceiling:
         return self.value * plain
 
     def __str__(self) -> str:
-        """What ``parse`` reads."""
+        """The inverse of ``parse``."""
         return f"{Decimal(repr(self.value)).normalize():f}x" if self.kind == "relative" else str(self.value)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What bounds a space beyond its choices.
+    """The bounds of a space in addition to its choices.
 
     Args:
-        max_positions: quadratic kinds stand only where H * W is at most this.
-        max_macs: ceiling of the multiply-accumulate operations; None where there is none.
-        max_parameters: ceiling of the number of parameters; None where there is none.
+        max_positions: quadratic kinds are only allowed where H * W is at most this.
+        max_macs: ceiling of the multiply-accumulate operations; None if there is none.
+        max_parameters: ceiling of the number of parameters; None if there is none.
     """
 
     max_positions: Annotated[int, Ge(1)] = DEFAULT_MAX_POSITIONS
@@ -95,7 +95,7 @@ class Limits:
     max_parameters: Annotated[Ceiling, Read(Ceiling.parse, WAYS_TO_WRITE)] | None = None
 
     def reasons(self, cost: Cost, plain: Cost | None) -> list[str]:
-        """One phrase for every ceiling that a cost breaks, with the amount.
+        """One phrase for every ceiling that a cost exceeds, with the amount.
 
         Raises:
             UsageError: a ceiling is relative and ``plain`` is None.

@@ -1,4 +1,4 @@
-"""What a search space file lets stand where: kinds, their options, stages and single locations."""
+"""The choices in a search space file: kinds, their options, stages and single locations."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class WrittenChoices:
     by_name: Mapping[str, LocationChoices]
 
     def at(self, location: Location) -> LocationChoices:
-        """A location's own choices, or else its stage's, or else ``none`` alone."""
+        """A location's own choices; otherwise those of its stage; otherwise ``none`` alone."""
         nothing = LocationChoices(self.document, (NONE,))
         return self.by_name.get(str(location)) or self.by_name.get(str(location.stage)) or nothing
 
 
 class OptionsOfKinds(dict[str, Options]):
-    """Options by kind; one of which the file says nothing has ``start`` alone, if it has that.
+    """Options by kind. A kind without options in the file only has ``start``, if it takes that.
 
     Args:
         start: of every kind.
@@ -56,7 +56,7 @@ class OptionsOfKinds(dict[str, Options]):
 
 
 def read_options(entry: Entry | None, start: str, kinds: Kinds, problems: Problems) -> dict[str, Options]:
-    """Options of every kind wherever it stands: ``start``, then what the file gives."""
+    """Options of every kind at all locations: ``start``, then those in the file."""
     options = OptionsOfKinds(start, kinds)
     if entry is None:
         return options
@@ -79,7 +79,7 @@ def read_choices(
     """The choices as they are written, before any limit.
 
     Args:
-        depth: of the network; None where it is not known, then no location is too deep.
+        depth: of the network; None if it is not known, and then no location is too deep.
     """
     if entry is None:
         return WrittenChoices(Entry("choices", 0, {}), {})
@@ -95,7 +95,7 @@ def read_choices(
 
 
 def _stage(name: str, field: Entry, depth: int | None, problems: Problems) -> Stage | None:
-    """The stage that a field of the choices names; None where it names none."""
+    """The stage that a field of the choices names; None if it names none."""
     if name in list(Stage):
         return Stage(name)
     try:
@@ -131,7 +131,7 @@ def _specs(
 def _spec(
     item: Entry, stage: Stage | None, options: Mapping[str, Options], kinds: Kinds, problems: Problems
 ) -> AttentionSpec | None:
-    """One choice; None where it cannot be read, then there is a problem."""
+    """One choice; None if it cannot be read, and then a problem is reported."""
     own = dict(item.value) if isinstance(item.value, dict) else {}
     name = own.pop("kind", item)
     if name is item and isinstance(item.value, dict):
@@ -165,7 +165,7 @@ def _kind(entry: Entry, kinds: Kinds, problems: Problems) -> AttentionKind | Non
 
 
 def _options(given: Mapping[str, Entry], kind: AttentionKind, problems: Problems) -> Options:
-    """The options that can be used; the others become problems."""
+    """The valid options; the others become problems."""
     options: Options = {}
     for name, entry in given.items():
         value = entry.value

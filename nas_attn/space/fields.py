@@ -15,10 +15,10 @@ from nas_attn.space.ceiling import Limits
 from nas_attn.space.space import NAME
 
 UNET = "unet"
-"""The family of nas-attn's own network; every other is somebody else's."""
+"""The family of nas-attn's own network; all others are networks of others."""
 DEFAULT_IMAGE_SIZE = 128
 AUTO_DEPTH = "auto"
-"""In place of a depth: as the data suggest."""
+"""Instead of a depth: as the data suggest."""
 MAX_SIZE = 65536
 
 
@@ -75,14 +75,15 @@ class WrittenNetwork:
 
 @dataclass(frozen=True)
 class WrittenOtherNetwork(WrittenDescription):
-    """A network of somebody else's in a file, and the H and W of the images for which its sites are computed."""
+    """A network of others in a file, and the H and W of the images for which its sites are computed."""
 
     image_size: Annotated[tuple[int, int], Read(_sides, _SIDES)] = (DEFAULT_IMAGE_SIZE, DEFAULT_IMAGE_SIZE)
 
 
 @dataclass(frozen=True)
 class WrittenSpace:
-    """A file, all but its version; what ``choices`` and ``options`` hold is read with the kinds at hand."""
+    """All fields of a file except its version; ``choices`` and ``options`` are read separately, because they
+    depend on the kinds."""
 
     name: Annotated[str, Read(_named, "a name")]
     network: WrittenNetwork
@@ -96,6 +97,6 @@ class WrittenSpace:
 
 @dataclass(frozen=True)
 class WrittenOtherSpace(WrittenSpace):
-    """The same in a network of somebody else's."""
+    """The fields of a file with a network of others."""
 
     network: WrittenOtherNetwork  # type: ignore[assignment]  # another family, other fields

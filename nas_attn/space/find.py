@@ -1,4 +1,4 @@
-"""Where search spaces lie, and which there are."""
+"""Find and list search spaces."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _SUFFIXES = (".yaml", ".yml")
 
 @dataclass(frozen=True)
 class SpaceSummary:
-    """What a listing says of a search space.
+    """A search space in a list.
 
     Args:
-        name: the word by which it is found.
-        description: for whom it is; empty where the file does not say.
+        name: by which it is found.
+        description: for whom it is; empty if the file does not say.
         path: its file.
-        problem: why the file cannot be read; None where it can.
+        problem: why the file cannot be read; None if it can.
     """
 
     name: str
@@ -35,7 +35,7 @@ class SpaceSummary:
 
 
 def list_spaces() -> list[SpaceSummary]:
-    """Every search space that can be named, the nearest of each name, sorted by name."""
+    """All search spaces with a name, sorted by name; of several with the same name, the nearest."""
     return [_summary(name, path) for name, path in sorted(_by_name().items())]
 
 
@@ -43,9 +43,9 @@ def find_space(source: str | Path) -> Path:
     """The file of a search space.
 
     Args:
-        source: a path, or a name; a text that ends in .yaml or holds a separator is a path.
+        source: a path, or a name; a text that ends in .yaml or contains a separator is a path.
     Raises:
-        SpaceError: no space has that name. Whether a path exists is not asked here.
+        SpaceError: no space has that name. A path is returned whether it exists or not.
     """
     if isinstance(source, Path) or re.search(r"[/\\]", source) or source.endswith(_SUFFIXES):
         return Path(source)
@@ -57,10 +57,10 @@ def find_space(source: str | Path) -> Path:
 
 
 def search_folders() -> list[Path]:
-    """The folders in which a name is looked for, the first to be asked first.
+    """The folders in which a name is searched, in this order.
 
-    The current folder's, so that a user's own space is found; the checkout's, where the package runs from
-    one; then where pip puts the files of a wheel, for the environment and for the user.
+    First the current folder's, for a user's own spaces; then the checkout's, if the package runs from one; then
+    the places where pip installs the files of a wheel, for the environment and for the user.
     """
     folders = [Path(FOLDER)]
     if os.path.isfile(_CHECKOUT / "pyproject.toml"):

@@ -1,4 +1,4 @@
-"""What a search space file tells before it is read as a whole: whose network it asks for, and its sizes."""
+"""Read a part of a search space file in advance: its network, and its sizes."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ NETWORK_FILE = FileKind(
 
 
 def asked_in_space(source: str | Path) -> AskedNetwork | None:
-    """The network of a space file that ``read_space`` accepts, as it was asked for; None where it is nas-attn's
-    own.
+    """The network of a space file that ``read_space`` accepts, as it was asked for; None for nas-attn's own.
 
     Raises:
-        SpaceError: no such file, or its network is wrong.
+        SpaceError: there is no such file, or its network has errors.
     """
     document, problems = read_document(find_space(source), SPACE_FILE)
     if not is_other(document):
@@ -35,10 +34,10 @@ def asked_in_space(source: str | Path) -> AskedNetwork | None:
 
 
 def read_network_file(path: Path) -> AskedNetwork:
-    """The network of a file that holds its fields alone, as ``nas-attn network`` writes it.
+    """The network of a file with only its fields, as ``nas-attn network`` writes it.
 
     Raises:
-        NetworkError: no such file, or it is wrong; every problem with its line and field.
+        NetworkError: there is no such file, or it has errors; each is given with its line and field.
     """
     document, problems = read_document(path, NETWORK_FILE)
     written = read_model(document, WrittenDescription, problems)
@@ -50,12 +49,12 @@ def read_network_file(path: Path) -> AskedNetwork:
 
 @dataclass(frozen=True)
 class WrittenSizes:
-    """The sizes that a file gives; None where it leaves them to the device's preset.
+    """The sizes in a file; None where it leaves them to the device's preset.
 
     Args:
         base_channels: C at full resolution.
         image_size: side of the images.
-        ladder: steps of its rungs, such as ``60,180,540``; None where it has no ladder.
+        ladder: steps of its rungs, such as ``60,180,540``; None if it has no ladder.
         frames: T of its clips.
     """
 
@@ -69,7 +68,7 @@ def written_sizes(source: str | Path) -> WrittenSizes:
     """The sizes in a file that ``read_space`` accepts.
 
     Raises:
-        SpaceError: no such file, or it is not YAML.
+        SpaceError: there is no such file, or it is not YAML.
     """
     document, _ = read_document(find_space(source), SPACE_FILE)
     written = document.fields.get("network", document).fields

@@ -1,4 +1,4 @@
-"""What may stand where, and why not."""
+"""Rules: which attention may stand where, and why not."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from nas_attn.models.placement import AttentionSpec, OptionValue, Site, Stage
 
 
 def canonical_spec(kind: AttentionKind, options: Mapping[str, OptionValue]) -> AttentionSpec:
-    """The one way to write these options, so that equal modules have equal specs.
+    """The canonical form of these options, so that equal modules have equal specs.
 
-    Defaults are left out, and so is a ``start`` that changes nothing.
+    Defaults are left out, and so is a ``start`` that makes no difference.
 
     Raises:
-        AttentionError: an option is unknown or its value is not allowed.
+        AttentionError: an option is unknown, or its value is not allowed.
     """
     spec = kind.spec(options)
     same = START.choices if kind.starts_as_identity else () if kind.neutral_start else ("paper",)
@@ -26,7 +26,7 @@ def canonical_spec(kind: AttentionKind, options: Mapping[str, OptionValue]) -> A
 
 
 def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:
-    """Why a kind may not stand at a stage; None where it may."""
+    """Why a kind cannot be placed at a stage; None if it can."""
     if stage in kind.stages:
         return None
     where = f"it can be placed at {_listed(kind.stages, 'and')}"
@@ -36,7 +36,7 @@ def stage_problem(kind: AttentionKind, stage: Stage) -> str | None:
 
 
 def site_problem(kind: AttentionKind, site: Site) -> str | None:
-    """Why a network has nothing for a kind at a site where its stage would allow it; None where it has."""
+    """Why a network lacks what a kind needs at a site that its stage would allow; None if it does not."""
     if problem := part_problem(kind, site):
         return problem
     if kind.needs_gate and site.gate_channels is None:
@@ -45,10 +45,10 @@ def site_problem(kind: AttentionKind, site: Site) -> str | None:
 
 
 def replacing_problem(kinds: Iterable[AttentionKind], network: str) -> str | None:
-    """Why a space of somebody else's network may not name kinds; None where it may.
+    """Why a space for a network of others may not name kinds; None if it may.
 
     Args:
-        kinds: that it names, and that have no part of the network to replace or to go around anywhere.
+        kinds: that it names, and that have no part of the network to replace or to wrap anywhere.
         network: its title.
     """
     names = sorted({kind.name for kind in kinds})
@@ -62,7 +62,7 @@ def replacing_problem(kinds: Iterable[AttentionKind], network: str) -> str | Non
 
 
 def position_problem(kind: AttentionKind, site: Site, max_positions: int) -> str | None:
-    """Why a kind is too large for a site; None where it is not."""
+    """Why a kind is too large for a site; None if it is not."""
     if not kind.quadratic or site.positions <= max_positions:
         return None
     return (
@@ -73,7 +73,7 @@ def position_problem(kind: AttentionKind, site: Site, max_positions: int) -> str
 
 
 def clip_problem(kinds: Iterable[AttentionKind], frames: int) -> str | None:
-    """Why kinds cannot look at single images; None where they can, or where there are clips.
+    """Why kinds cannot be used on single images; None if they can, or if there are clips.
 
     Args:
         frames: T of the network.
@@ -96,7 +96,7 @@ def spec_problem(
     kinds: Mapping[str, AttentionKind],
     max_positions: int,
 ) -> str | None:
-    """Why a spec may not stand at a site, the most basic reason first; None where it may."""
+    """Why a spec cannot stand at a site, the most basic reason first; None if it can."""
     kind = kinds.get(spec.kind)
     if kind is None:
         return f"unknown attention '{spec.kind}', {did_you_mean(spec.kind, kinds)}"

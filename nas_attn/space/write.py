@@ -1,4 +1,4 @@
-"""A search space as plain data and as a file."""
+"""Write a search space as plain data and as a file."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ SPACE_FILE = FileKind("a search space", f"version: {VERSION}", SpaceError)
 
 
 def write_space(space: SearchSpace, path: Path) -> None:
-    """Write a space so that ``read_space`` gives an equal one."""
+    """Write a space so that ``read_space`` returns an equal one."""
     path.write_text(space_text(space), encoding="utf-8")
 
 
 def space_text(space: SearchSpace) -> str:
-    """The YAML of a space, complete: nothing is left to defaults or to a device's preset."""
+    """The complete YAML of a space, without values that depend on defaults or on a device's preset."""
     return yaml.safe_dump(
         space_dict(space), sort_keys=False, allow_unicode=True, width=110, default_flow_style=None
     )
 
 
 def space_dict(space: SearchSpace) -> dict[str, Any]:
-    """The space in the fields of its file."""
+    """The space as the fields of its file."""
     start = _common_start(space)
     return {
         "version": VERSION,
@@ -68,7 +68,7 @@ def _network(space: SearchSpace) -> dict[str, Any]:
 
 
 def _choices(space: SearchSpace, start: str) -> dict[str, list[Any]]:
-    """Each location's specs, then those that the position limit removes again on reading."""
+    """Each location's specs, and those that the position limit removes again on reading."""
     written = {}
     for location, specs in space.choices:
         dropped = tuple(gone.spec for gone in space.dropped if gone.location == location)
@@ -94,7 +94,7 @@ def _ceiling(ceiling: Ceiling) -> str | float:
 
 
 def _common_start(space: SearchSpace) -> str:
-    """The one that every attention has, where there is one: then another can still be asked for on reading."""
+    """The start that all attention shares, if there is one, so that another one can still be chosen on reading."""
     specs = [spec for _, specs in space.choices for spec in specs] + [gone.spec for gone in space.dropped]
     starts = {
         dict(spec.options).get(START.name, START.default) for spec in specs if spec.kind in _startable(space)
@@ -103,5 +103,5 @@ def _common_start(space: SearchSpace) -> str:
 
 
 def _startable(space: SearchSpace) -> set[str]:
-    """The kinds to which ``start`` makes a difference."""
+    """The kinds for which ``start`` makes a difference."""
     return {kind.name for kind in space.kinds if START in kind.all_options and not kind.starts_as_identity}

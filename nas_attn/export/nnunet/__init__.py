@@ -1,1 +1,1 @@
-"""Attention for networks that nnU-Net v2 plans: a file with trainers that it finds."""
+"""Attention for networks that nnU-Net v2 plans: a file with trainers that nnU-Net finds."""

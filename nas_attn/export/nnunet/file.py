@@ -1,6 +1,6 @@
-"""The file with nnU-Net's trainers: how to train by it, the trainers, then every class that they need.
+"""The file with nnU-Net's trainers: instructions, the trainers, and every class that they need.
 
-Its attention is compared in a network of nnU-Net's before the file is kept.
+Its attention is compared in one of nnU-Net's networks before the file is kept.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _ALWAYS = (
 _NNUNET = Import("nnunetv2.training.nnUNetTrainer.nnUNetTrainer", "nnUNetTrainer", "nnUNetTrainer")
 _SIZES = ("channels", "gate_channels", "block_channels", "classes")
 _SOME_CHANNELS = 64
-"""Those of a module whose construction is only written down."""
+"""Channels of a module that is only built to write down its construction."""
 
 _HEAD = '''\
 """{title}
@@ -93,14 +93,14 @@ def write_trainers(subject: Subject, path: Path) -> str:
     """Write a file with two trainers for nnU-Net v2: with the attention of an architecture, and without.
 
     Args:
-        subject: whose attention; nnU-Net trains it anew, from its own start.
+        subject: with the attention; nnU-Net trains it from its own initialisation.
         path: of the file.
     Returns:
-        in words, what to train by, and how the attention compares with that of nas-attn.
+        in words, how to train, and how the attention compares with that of nas-attn.
     Raises:
         ExportError: the attention cannot stand in a planned network, nnU-Net would not find the file, or the path
             cannot be written.
-        NetworkError: nnU-Net's networks are not installed, so that nothing can be compared.
+        NetworkError: nnU-Net's networks are not installed, so nothing can be compared.
     """
     if "." in path.stem:
         other = path.with_stem(path.stem.replace(".", "_"))
@@ -121,9 +121,9 @@ class TrainerSource:
     Args:
         head: its docstring.
         imports: from the standard library and PyTorch.
-        attention: everything that needs PyTorch alone.
+        attention: everything that only needs PyTorch.
         trainers: the classes.
-        attend: what the function that puts the attention into a network is called in it.
+        attend: name, in the file, of the function that inserts the attention into a network.
     """
 
     head: str
@@ -137,12 +137,12 @@ class TrainerSource:
 
     @property
     def without_trainers(self) -> str:
-        """What runs where nnU-Net is not installed."""
+        """The part that runs without nnU-Net."""
         return f"{import_lines(self.imports)}{self.attention}"
 
 
 def trainer_name(architecture: Architecture) -> str:
-    """What the class with the attention is called, and after it the folder of nnU-Net's results."""
+    """Name of the class with the attention, which is also in the name of nnU-Net's results folder."""
     return f"{TRAINER}_{architecture.placement.id}"
 
 
@@ -150,9 +150,10 @@ def trainer_source(architecture: Architecture) -> TrainerSource:
     """The file for a placement.
 
     Args:
-        architecture: of any network; its locations are taken by their levels.
+        architecture: of any network; its locations are matched by their levels.
     Raises:
-        ExportError: it has no attention, or some that cannot stand in a network of others; all such are named.
+        ExportError: it has no attention, or some that cannot stand in a network of others; all problems are
+            reported.
     """
     placed = dict(architecture.placement.attended)
     if architecture.multi_label:
@@ -218,7 +219,8 @@ def _some_module(spec: AttentionSpec, location: Location, classes: int) -> nn.Mo
 
 
 def _name_sizes(module: nn.Module, made: dict[nn.Module, Construction]) -> None:
-    """Write variables for the sizes that only the planned network tells, also of a module within its start."""
+    """Write variables for the sizes that only the planned network knows, also for modules that are arguments of
+    others."""
     within = [one for one in made[module].args if isinstance(one, nn.Module)]
     for part in (module, *within):
         sizes = {name: Name(name) for name in made[part].options if name in _SIZES}
@@ -226,12 +228,12 @@ def _name_sizes(module: nn.Module, made: dict[nn.Module, Construction]) -> None:
 
 
 def _holder(spec: AttentionSpec) -> Definition:
-    """What holds an attention in the table."""
+    """The class that holds an attention in the table."""
     return _PLACED_INSTEAD if KINDS[spec.kind].kind.replaces else _PLACED
 
 
 def _entry(location: str, spec: AttentionSpec, module: nn.Module, writer: Writer, holder: str) -> str:
-    """A line, or some, of the table of attention."""
+    """An entry of the table of attention."""
     kind = KINDS[spec.kind].kind
     second = "block_channels" if kind.family is Family.BLOCK else "gate_channels"
     opening = f'    "{location}": {holder}(lambda channels, {second}, classes: '
@@ -256,7 +258,8 @@ def _head(architecture: Architecture) -> str:
 
 
 def _agreement(architecture: Architecture, source: TrainerSource, path: Path) -> Agreement:
-    """The same network with attention from nas-attn and from the file, with weights that leave no module idle."""
+    """Compare the same network with attention from nas-attn and from the file, with weights that give every module
+    an effect."""
     levels = [one.level for one, _ in architecture.placement.attended if one.stage is not Stage.BOTTLENECK]
     stages = max([*levels, 1]) + 2
     asked = AskedNetwork("nnunet", "PlainConvUNet", _arguments(stages))
@@ -275,6 +278,6 @@ def _agreement(architecture: Architecture, source: TrainerSource, path: Path) ->
 
 
 def _arguments(stages: int) -> dict[str, object]:
-    """Of a planned network with so many stages."""
+    """Arguments of a planned network with this number of stages."""
     features = tuple(min(32 * 2**stage, _WIDEST) for stage in range(stages))
     return {"n_stages": stages, "features_per_stage": features, "strides": (1, *(2,) * (stages - 1))}

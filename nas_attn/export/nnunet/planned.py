@@ -1,4 +1,4 @@
-"""Attention in a U-Net that nnU-Net has planned: copied into the file, so it imports nothing but PyTorch."""
+"""Attention in a U-Net that nnU-Net has planned. This is copied into the file, so it imports only PyTorch."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from nas_attn.models.insertion.stand_in import StandIn
 
 @dataclass(frozen=True)
 class Placed:
-    """The attention at one location, through which its feature goes.
+    """The attention at one location, which refines its feature.
 
     Args:
-        make: gives the module for C channels, a gating signal of Cg channels, and K classes.
-        gated: it takes the gating signal.
+        make: returns the module for C channels, a gating signal of Cg channels, and K classes.
+        gated: whether it takes the gating signal.
     """
 
     make: Callable[[int, int, int], nn.Module]
     gated: bool = False
 
     def put(self, network: Any, stage: str, level: int) -> tuple[nn.Module, Any]:
-        """Put the module into a network; gives it, and what takes it away."""
+        """Insert the module into a network. Returns it, and the handle that removes it."""
         width = network.encoder.output_channels[level]
         module = self.make(width, width, network.decoder.num_classes)
         block = _stage_of(network, stage, level)
@@ -42,21 +42,21 @@ class Placed:
 
 @dataclass(frozen=True)
 class PlacedInstead(Placed):
-    """The attention at one location, in the place of a part of the network or around it.
+    """The attention at one location that replaces or wraps a part of the network.
 
     Args:
-        make: gives the module for C channels, Cb that enter the block, and K classes.
+        make: returns the module for C channels, Cb channels of the block's input, and K classes.
         gated: False; no such attention takes a gating signal.
-        part: ``block``, the location's stage, or the last block of one that halves its map; or ``convolution``,
-            the block's last one of 3x3.
-        around: whether the module is given the part as a function, or the part lies idle.
+        part: ``block``, the location's stage, or the last block of a stage that halves its map; or
+            ``convolution``, the block's last 3x3 convolution.
+        around: whether the module takes the part as a function; otherwise the part is not used.
     """
 
     part: str = "convolution"
     around: bool = False
 
     def put(self, network: Any, stage: str, level: int) -> tuple[nn.Module, Any]:
-        """Put the module into a network; gives it, and what takes it away.
+        """Insert the module into a network. Returns it, and the handle that removes it.
 
         Raises:
             ValueError: the location has no such part.
@@ -80,15 +80,15 @@ class PlacedInstead(Placed):
 
 
 def attend(network: Any, placed: Mapping[str, Placed]) -> Any:
-    """Put attention into a network that nnU-Net has planned; the names of its weights stay.
+    """Insert attention into a network that nnU-Net has planned. The names of its weights stay.
 
     Level N of a location is stage N of the network, from the finest; the deepest stage is the bottleneck.
 
     Args:
         network: a PlainConvUNet or ResidualEncoderUNet of two dimensions.
-        placed: location, such as ``skip.3``, to what stands there.
+        placed: maps a location, such as ``skip.3``, to its attention.
     Raises:
-        ValueError: the network is of another form, or lacks a location or a part of one.
+        ValueError: the network has another form, or lacks a location or a part of one.
     """
     _check(network, placed)
     attentions = Attentions()
@@ -102,14 +102,15 @@ def attend(network: Any, placed: Mapping[str, Placed]) -> Any:
 
 
 def _stage_of(network: Any, stage: str, level: int) -> Any:
-    """The submodule that gives the feature of a location, and at a skip the one that it enters."""
+    """The submodule that returns the feature of a location; for a skip, the submodule that takes it."""
     if stage in ("encoder", "bottleneck"):
         return network.encoder.stages[level]
     return network.decoder.stages[_deepest(network) - 1 - level]
 
 
 def _convolutions(block: nn.Module) -> list[nn.Conv2d]:
-    """Those within it, in the order in which they are called; beside a residual block's own its shortcut's."""
+    """The convolutions in a block, in the order in which they are called; for a residual block, including its
+    shortcut's."""
     return [one for one in block.modules() if isinstance(one, nn.Conv2d)]
 
 

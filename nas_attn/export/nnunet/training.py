@@ -1,4 +1,5 @@
-"""What a trainer of nnU-Net does for attention that wants more than a forward pass: copied into the file."""
+"""What a trainer of nnU-Net does for attention that needs more than a forward pass. This is copied into the
+file."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from nas_attn.training.loss import image_scores
 
 
 class FollowingTrainer:
-    """A trainer that tells the attention which step is next, and adds to the loss what it asks for."""
+    """A trainer that tells the attention the number of the step, and adds the attention's own loss."""
 
     def on_train_epoch_start(self) -> None:
         self.steps_of_epoch = 0
@@ -26,7 +27,7 @@ class FollowingTrainer:
 
     @torch.no_grad()
     def begin_step(self: Any) -> None:
-        """Tell the attention the number of the step, from 0, and of all steps."""
+        """Tell the attention the number of the step, from 0, and the number of all steps."""
         done = self.current_epoch * self.num_iterations_per_epoch + self.steps_of_epoch
         number = torch.tensor([done], device=self.device)
         for key, child in enumerate(self.network.modules()):
@@ -44,12 +45,12 @@ class FollowingTrainer:
 
 
 class AddedLoss(nn.Module):
-    """A loss, and what some modules add to it in training.
+    """A loss, plus the losses of some modules in training.
 
     Args:
         loss: of the trainer.
         asking: the modules.
-        ignored: the label that does not count; None where all do.
+        ignored: the label that does not count; None if all do.
     """
 
     def __init__(self, loss: nn.Module, asking: list[Any], ignored: int | None) -> None:

@@ -1,4 +1,5 @@
-"""The sources of some definitions with all that they refer to, as a text that needs nothing of nas-attn."""
+"""Copy the sources of some definitions, with everything that they refer to, as a text that does not need
+nas-attn."""
 
 from __future__ import annotations
 
@@ -36,10 +37,10 @@ class Carried:
     """Copied sources.
 
     Args:
-        names: what each definition is called in the text.
-        imports: what the text takes from other packages.
-        text: all definitions, each with the empty lines in front of it.
-        elsewhere: how the classes and functions are imported that are not ours.
+        names: name of each definition in the text.
+        imports: of the text from other packages.
+        text: all definitions, each with the empty lines before it.
+        elsewhere: how to import the classes and functions that are not ours.
     """
 
     names: Mapping[Definition, str]
@@ -48,7 +49,7 @@ class Carried:
     elsewhere: Mapping[Callable[..., Any], Import]
 
     def name_of(self, kind: Callable[..., Any]) -> str:
-        """What a class or function is called in the text."""
+        """Name of a class or function in the text."""
         if kind not in self.elsewhere:
             return self.names[_definition_of(kind)]
         found = self.elsewhere[kind]
@@ -61,15 +62,15 @@ def carried(
     taken: Collection[str],
     elsewhere: Mapping[Callable[..., Any], Import] = MappingProxyType({}),
 ) -> Carried:
-    """The sources of some classes and other definitions, and of all that they need.
+    """The sources of some classes and other definitions, and of everything that they need.
 
     Args:
         kinds: classes and functions; those that are not ours are imported.
         wanted: the other definitions.
-        taken: names that mean something else in the file.
-        elsewhere: how those of other libraries than PyTorch are imported.
+        taken: names that have another meaning in the file.
+        elsewhere: how those of libraries other than PyTorch are imported.
     Raises:
-        ExportError: a source cannot be read, or one name would have to mean two things.
+        ExportError: a source cannot be read, or one name would have two meanings.
     """
     kinds = list(kinds)
     theirs = {
@@ -113,7 +114,7 @@ def _top_down(found: Found) -> dict[Definition, Mapping[str, Meaning]]:
 
 
 def _names(found: Iterable[Definition], taken: Collection[str]) -> dict[Definition, str]:
-    """A name for each definition: its own, or, where that is taken, with the name of its module in front."""
+    """A name for each definition: its own or, if that is taken, with the name of its module as a prefix."""
     names: dict[Definition, str] = {}
     for definition in found:
         name, module = definition.name, definition.module.rpartition(".")[2].strip("_")
@@ -124,7 +125,8 @@ def _names(found: Iterable[Definition], taken: Collection[str]) -> dict[Definiti
 
 
 def _longer(name: str, module: str) -> str:
-    """``_resized`` of psa becomes ``_psa_resized``, ``SIZE`` ``PSA_SIZE`` and ``Branch`` ``PsaBranch``."""
+    """A name with its module as a prefix: ``_resized`` of psa becomes ``_psa_resized``, ``SIZE`` ``PSA_SIZE`` and
+    ``Branch`` ``PsaBranch``."""
     underscore, plain = "_" * name.startswith("_"), name.lstrip("_")
     if plain.isupper():
         return f"{underscore}{module.upper()}_{plain}"
@@ -134,7 +136,7 @@ def _longer(name: str, module: str) -> str:
 
 
 def _imports(found: Found) -> list[Import]:
-    """Raises ExportError where one name would have to mean two things."""
+    """The imports. Raises ExportError if one name would have two meanings."""
     imports = [
         meaning for meanings in found.values() for meaning in meanings.values() if isinstance(meaning, Import)
     ]
@@ -148,12 +150,12 @@ def _imports(found: Found) -> list[Import]:
 
 
 def _text(definition: Definition, called: Mapping[str, str], own_name: str) -> str:
-    """The lines of a definition's source, less what was pruned, with short docstrings and other names.
+    """The lines of a definition's source, without pruned parts, with short docstrings and other names.
 
     Args:
-        definition: whose.
-        called: what each name in it that means something of ours is called in the text.
-        own_name: what it is called itself.
+        definition: to copy.
+        called: for each name in it that refers to our definitions, its name in the text.
+        own_name: the name of the definition in the text.
     """
     lines, statement = source_lines(definition), statement_of(definition)
     kept = {number: lines[number - 1] for number in range(_first(lines, statement), _last(statement) + 1)}
@@ -168,7 +170,7 @@ def _text(definition: Definition, called: Mapping[str, str], own_name: str) -> s
 
 
 def _first(lines: Sequence[str], statement: ast.stmt) -> int:
-    """The first line of a definition: that of its decorators, and of the comment above."""
+    """The first line of a definition, including its decorators and the comment above."""
     decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
     first = min([statement.lineno, *(decorator.lineno for decorator in decorators)])
     while first > 1 and lines[first - 2].startswith("#"):
@@ -177,13 +179,13 @@ def _first(lines: Sequence[str], statement: ast.stmt) -> int:
 
 
 def _last(statement: ast.AST) -> int:
-    """The last line of a statement, which the parser has told."""
+    """The last line of a statement, which the parser has set."""
     last: int = statement.end_lineno  # type: ignore[attr-defined]
     return last
 
 
 def _spans(statement: ast.stmt) -> set[tuple[int, int]]:
-    """First and last line of every statement in it."""
+    """First and last line of every statement in a definition."""
     inner = [node for node in ast.walk(statement) if isinstance(node, ast.stmt) and node is not statement]
     return {(node.lineno, _last(node)) for node in inner}
 
@@ -220,7 +222,7 @@ def _rename_definition(kept: dict[int, str], statement: ast.stmt, name: str) -> 
 
 
 def _shorten(kept: dict[int, str], docstring: ast.stmt) -> None:
-    """Leave of a docstring what the thing does, by which equation, and between which shapes."""
+    """Shorten a docstring to what the definition does, its equation, and its shapes."""
     start, end = docstring.lineno, _last(docstring)
     text = "".join(kept[number] for number in range(start, end + 1))
     indent = text[: len(text) - len(text.lstrip())]

@@ -1,6 +1,6 @@
-"""The definitions that some classes need, found by following the names in their sources.
+"""Find the definitions that some classes need, by following the names in their sources.
 
-What only checks arguments or registers classes is left out: the file that they are copied into has no use for it.
+Code that only checks arguments or registers classes is left out, because the exported file does not need it.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from nas_attn.export.python.names import eager_names, free_names, loaded
 from nas_attn.models.catalogue import KINDS
 
 _LEFT_BEHIND = "nas_attn.models.attention._registry"
-"""The module whose decorators and calls do nothing that shows in an output."""
+"""The module whose decorators and calls do not affect any output."""
 
 
 @dataclass(frozen=True)
 class Definition:
-    """A class, function or constant at the top of one of our modules, or of a user's that adds an attention.
+    """A class, function or constant at the top level of one of our modules, or of a user's that adds an attention.
 
     Args:
         module: dotted name.
-        name: of what is defined.
+        name: of the definition.
     """
 
     module: str
@@ -38,11 +38,12 @@ class Definition:
 
 
 Meaning = Definition | Import | type[Exception]
-"""What a name stands for: something of ours, something of others, or an error, for which a built-in will do."""
+"""The meaning of a name: a definition of ours, an import, or an error, which a built-in one can replace."""
 
 
 def closure(wanted: Iterable[Definition]) -> dict[Definition, dict[str, Meaning]]:
-    """Everything that some definitions need, with what the names in each mean; each before what only it needs."""
+    """Everything that some definitions need, with the meaning of the names in each. A definition comes before what
+    only it needs."""
     found: dict[Definition, dict[str, Meaning]] = {}
     waiting = list(wanted)
     while waiting:
@@ -54,7 +55,7 @@ def closure(wanted: Iterable[Definition]) -> dict[Definition, dict[str, Meaning]
 
 
 def in_order(found: Mapping[Definition, Mapping[str, Meaning]]) -> Iterator[Definition]:
-    """The same definitions, each after those without which it cannot be executed."""
+    """The same definitions, each after those that have to be executed before it."""
     done: set[Definition] = set()
 
     def settle(definition: Definition) -> Iterator[Definition]:
@@ -72,18 +73,19 @@ def in_order(found: Mapping[Definition, Mapping[str, Meaning]]) -> Iterator[Defi
 
 
 def is_ours(module: str) -> bool:
-    """Whether what a module defines is copied: it is nas-attn's, or of a package that adds an attention."""
+    """Whether the definitions of a module are copied: it is nas-attn's, or belongs to a package that adds an
+    attention."""
     return module.partition(".")[0] in {"nas_attn", *KINDS.packages()}
 
 
 @functools.cache
 def statement_of(definition: Definition) -> ast.stmt:
-    """The statement that defines it, without what only checks or registers."""
+    """The statement of a definition, without code that only checks or registers."""
     return _pruned(original_of(definition), lambda name: _left_behind(definition.module, name))
 
 
 def original_of(definition: Definition) -> ast.stmt:
-    """The statement that defines it, as it stands in its module."""
+    """The statement of a definition, as in its module."""
     statements = _Module.of(definition.module).statements
     if definition.name not in statements:
         raise ExportError(
@@ -105,7 +107,7 @@ def _meanings(definition: Definition) -> dict[str, Meaning]:
 
 
 def _resolve(module: str, name: str) -> Meaning | None:
-    """What a name at the top of a module stands for; None for what Python has built in."""
+    """The meaning of a name at the top level of a module; None for a built-in of Python."""
     home = _Module.of(module)
     if name in home.statements:
         value = getattr(importlib.import_module(module), name)
@@ -121,20 +123,20 @@ def _resolve(module: str, name: str) -> Meaning | None:
 
 
 def _left_behind(module: str, name: str) -> bool:
-    """Whether what bears this name checks arguments or registers classes, for which the file has no use."""
+    """Whether a name only checks arguments or registers classes, so that the file does not need it."""
     meaning = _resolve(module, name)
     return isinstance(meaning, Definition) and meaning.module == _LEFT_BEHIND
 
 
 def _pruned(statement: ast.stmt, idle: Callable[[str], bool]) -> ast.stmt:
-    """A copy of a statement without its idle parts; what remains keeps its place in the source.
+    """A copy of a statement without its idle parts. What remains keeps its line numbers.
 
-    Decorators and calls of idle functions go, then blocks that have become empty, then local values that were
-    only made for such a call.
+    Decorators and calls of idle functions are removed, then blocks that have become empty, then local variables
+    that were only used by such a call.
 
     Args:
         statement: a definition.
-        idle: whether a function of that name has no effect but to refuse or to register.
+        idle: whether a function of that name only checks or registers.
     """
     statement = copy.deepcopy(statement)
     for node in ast.walk(statement):
@@ -175,7 +177,7 @@ def _is_idle(statement: ast.stmt, idle: Callable[[str], bool]) -> bool:
 
 
 def _only_feeds(statement: ast.stmt, names: set[str]) -> bool:
-    """It assigns one of these names, which nothing reads any more."""
+    """Whether a statement assigns one of these names, which are no longer read."""
     if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
         return False
     target = statement.targets[0]
@@ -188,7 +190,7 @@ def _calls(node: ast.expr, idle: Callable[[str], bool]) -> bool:
 
 
 class _Module:
-    """One of our modules: its source, and what each name at its top is.
+    """One of our modules: its source, and the meaning of each top-level name.
 
     Args:
         name: dotted name.
@@ -211,7 +213,7 @@ class _Module:
         return cls(name)
 
     def _absolute(self, statement: ast.ImportFrom) -> str:
-        """The module from which is imported, where it is given relative to this one as well."""
+        """The module of an import, also if it is given relative to this one."""
         relative = "." * statement.level + (statement.module or "")
         return importlib.util.resolve_name(relative, self._package)
 

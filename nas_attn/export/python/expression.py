@@ -1,4 +1,4 @@
-"""How the modules of a network were made, and values as Python expressions: modules as those constructor calls."""
+"""How the modules of a network were constructed, and values as Python expressions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas_attn.export.python.definitions import is_ours
 from nas_attn.models.catalogue import KINDS
 
 LINE = 115
-"""Columns of a line, as everywhere in nas-attn."""
+"""Maximum length of a line, as everywhere in nas-attn."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +26,9 @@ class Construction:
     """One call of a constructor.
 
     Args:
-        made_by: the class, or a function that makes one.
-        args: by position.
-        options: by keyword.
+        made_by: the class, or a function that returns a module.
+        args: positional arguments.
+        options: keyword arguments.
     """
 
     made_by: Callable[..., Any]
@@ -38,10 +38,10 @@ class Construction:
 
 @contextmanager
 def constructions() -> Iterator[dict[nn.Module, Construction]]:
-    """A context that notes how each module is made that is made within it.
+    """A context that records how each module within it is constructed.
 
-    Modules keep what they computed from their arguments, not the arguments. Noting the calls needs no word from
-    the classes, so that a new attention is exported without knowing of it.
+    Modules keep what they computed from their arguments, not the arguments. Since the calls are recorded from
+    outside, a new attention can be exported without any code of its own.
     """
     len(KINDS)  # every class must be imported by now to be noted
     made: dict[nn.Module, Construction] = {}
@@ -66,7 +66,7 @@ def _noting(original: Callable[..., None], made: dict[nn.Module, Construction]) 
 
 
 def _module_classes() -> list[type[nn.Module]]:
-    """Every module class of the recorded packages that has a constructor of its own."""
+    """Every module class of the recorded packages with a constructor of its own."""
     found, waiting = [], [nn.Module]
     while waiting:
         for kind in waiting.pop().__subclasses__():
@@ -78,7 +78,7 @@ def _module_classes() -> list[type[nn.Module]]:
 
 
 class Name(str):
-    """The name of a variable, which is written as it is."""
+    """The name of a variable, which is written without quotes."""
 
     __slots__ = ()
 
@@ -87,8 +87,8 @@ def classes_in(value: Any, made: Mapping[nn.Module, Construction]) -> Iterator[C
     """The classes and functions that an expression names, the outermost first.
 
     Args:
-        value: as for ``Writer.write``.
-        made: how each module was made.
+        value: as in ``Writer.write``.
+        made: how each module was constructed.
     """
     if isinstance(value, nn.Module):
         call = _call_of(value, made)
@@ -110,8 +110,8 @@ class Writer:
     """Writes values as expressions.
 
     Args:
-        made: how each module was made.
-        name_of: what a class is called in the text.
+        made: how each module was constructed.
+        name_of: returns the name of a class in the text.
     """
 
     def __init__(self, made: Mapping[nn.Module, Construction], name_of: Callable[[Any], str]) -> None:
@@ -119,12 +119,12 @@ class Writer:
         self._name_of = name_of
 
     def write(self, value: Any, indent: str, before: int) -> str:
-        """The expression, on as many lines as it needs.
+        """Write an expression, on as many lines as it needs.
 
         Args:
-            value: a module that was noted, or plain values and containers of them.
-            indent: of the line on which the expression begins.
-            before: columns that are taken on it before the expression.
+            value: a recorded module, or plain values and containers of them.
+            indent: of the line on which the expression starts.
+            before: number of columns before the expression on that line.
         """
         if isinstance(value, nn.Module):
             call = _call_of(value, self._made)
@@ -170,10 +170,10 @@ class Writer:
 
 
 def text(value: Any) -> str:
-    """A plain value, strings in double quotes.
+    """A plain value as text, with strings in double quotes.
 
     Raises:
-        ExportError: it is none.
+        ExportError: it is not a plain value.
     """
     if isinstance(value, Name):
         return str(value)
@@ -196,7 +196,7 @@ def _call_of(module: nn.Module, made: Mapping[nn.Module, Construction]) -> Const
 
 
 def _is_left_out(made_by: Callable[..., Any], name: str, value: Any) -> bool:
-    """It is as empty as the constructor's own default."""
+    """Whether an argument can be left out because it is as empty as the constructor's default."""
     parameter = inspect.signature(made_by).parameters.get(name)
     default = None if parameter is None else parameter.default
     return isinstance(value, Collection) and isinstance(default, Collection) and not value and not default

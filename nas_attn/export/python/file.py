@@ -1,4 +1,4 @@
-"""The whole file: what it is, how to build and load the network, then every class that it needs."""
+"""The whole Python file: what it is, how to build and load the network, and every class that it needs."""
 
 from __future__ import annotations
 
@@ -94,13 +94,13 @@ class {network}({hooks}, {plain}):
 
 @dataclass(frozen=True)
 class Addition:
-    """What a file has besides the network.
+    """What a file has in addition to the network.
 
     Args:
         wanted: definitions that are copied too.
-        imports: that it needs besides theirs.
+        imports: that it needs in addition to theirs.
         how: a paragraph of the docstring.
-        ending: from what each definition is called, and from how values are written, to the end of the file.
+        ending: returns the end of the file, from the names of the definitions and a writer of values.
     """
 
     wanted: tuple[Definition, ...] = ()
@@ -115,17 +115,17 @@ _NO_ADDITION = Addition()
 def python_source(
     architecture: Architecture, trained: WeightsInfo | None, weights: str, addition: Addition = _NO_ADDITION
 ) -> str:
-    """A Python file that builds the network of an architecture, with nothing but PyTorch, and the library that has
-    the network where it is not nas-attn's own.
+    """A Python file that builds the network of an architecture with PyTorch alone, or with the library of a
+    network of others.
 
-    The sources of the classes that are in the network are copied with all that they refer to, less the checks of
-    arguments, which are right by now. The names of all weights stay as they are.
+    The sources of the network's classes are copied with everything that they refer to, without the checks of
+    arguments, which have already passed. The names of all weights stay as they are.
 
     Args:
-        architecture: what to write.
-        trained: what is known of its weights; None where there are none.
+        architecture: to write.
+        trained: description of its weights; None if there are none.
         weights: name of the file with the weights, for the example in the head.
-        addition: what else the file shall have.
+        addition: further content of the file.
     """
     with constructions() as made:
         network = build_network(architecture.network, architecture.placement)
@@ -159,11 +159,11 @@ def python_source(
 
 
 def paragraph(text: str, opening: str = "") -> str:
-    """Text in lines, fit for a docstring.
+    """Text broken into lines for a docstring.
 
     Args:
-        text: on one line.
-        opening: what stands before it on the first line, and is not returned.
+        text: in one line.
+        opening: text before it on the first line, which is not returned.
     """
     filled = textwrap.fill(opening + _escaped(text), LINE, break_long_words=False, break_on_hyphens=False)
     return filled.removeprefix(opening)
@@ -175,7 +175,7 @@ def _imported(builder: Builder) -> Import:
 
 
 def _builder_of(network: Network) -> Builder | None:
-    """The call that builds a network of somebody else's; None of nas-attn's own."""
+    """The call that builds a network of others; None for nas-attn's own."""
     if not isinstance(network, DescribedNetwork):
         return None
     return FAMILIES[network.asked.family].plan(network.asked, network.in_channels, network.classes)
@@ -200,5 +200,5 @@ def _head(
 
 
 def _escaped(text: str) -> str:
-    """Text that neither ends a string nor is changed by one."""
+    """Text without characters that would end or change a string."""
     return text.replace("\\", "\\\\").replace('"', '\\"')

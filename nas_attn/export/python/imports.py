@@ -1,4 +1,4 @@
-"""Import statements in the order that ruff and isort give them."""
+"""Import statements in the order of ruff and isort."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Import:
-    """``from module import name as alias``, or ``import module as alias`` where the name is empty."""
+    """``from module import name as alias``, or ``import module as alias`` if the name is empty."""
 
     module: str
     name: str
@@ -22,7 +22,8 @@ class Import:
 
 
 def import_lines(imports: Iterable[Import]) -> str:
-    """Those of the future, the standard library, and all others, parted by empty lines; whole modules first."""
+    """Imports from the future, the standard library, and all others, separated by empty lines; whole modules
+    first."""
     sections: list[list[Import]] = [[], [], []]
     for one in set(imports):
         sections[_section_of(one.module.partition(".")[0])].append(one)
@@ -46,6 +47,6 @@ def _section(imports: list[Import]) -> str:
 
 
 def _member_order(one: Import) -> tuple[int, str]:
-    """Constants, classes, then functions, as isort has it."""
+    """Constants, classes, then functions, as in isort."""
     kind = 0 if one.name.isupper() and len(one.name) > 1 else 1 if one.name[:1].isupper() else 2
     return kind, one.name.casefold()

@@ -1,4 +1,4 @@
-"""Which names a piece of source takes from its surroundings."""
+"""The names that a piece of source takes from its surroundings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Scope = (
 
 
 def free_names(node: ast.AST) -> Iterator[ast.Name]:
-    """The names that a statement reads and does not bind itself, annotations included."""
+    """The names that a statement reads and does not bind itself, including annotations."""
     yield from _free(node, frozenset())
 
 
 def eager_names(statement: ast.stmt) -> Iterator[ast.Name]:
-    """Those of them that must be there when the statement is executed, not when a function of it is called."""
+    """Those of them that must exist when the statement is executed, not when a function in it is called."""
     for part in _eager_parts(statement):
         yield from free_names(part)
 

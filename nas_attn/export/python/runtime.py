@@ -1,4 +1,4 @@
-"""What every exported file holds besides the network: copied into it, so it imports nothing but PyTorch."""
+"""What every exported file has in addition to the network. This is copied, so it imports only PyTorch."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "I6
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
-    """Tensors by name from a safetensors file, or from one of torch.save that holds nothing but tensors.
+    """Read tensors by name from a safetensors file, or from a file of torch.save that contains only tensors.
 
     Args:
-        path: of the file; the former ends in .safetensors.
+        path: of the file; a safetensors file ends in .safetensors.
     """
     if Path(path).suffix != ".safetensors":
         tensors: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
@@ -31,7 +31,7 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
 
 
 def _tensor(content: bytearray, start: int, entry: dict[str, Any]) -> Tensor:
-    """One tensor by its entry in the header: dtype, shape, and from where to where its bytes lie."""
+    """One tensor from its entry in the header: dtype, shape, and the range of its bytes."""
     begin, end = entry["data_offsets"]
     values = torch.frombuffer(content[start + begin : start + end], dtype=torch.uint8)
     return values.view(_DTYPES[entry["dtype"]]).view(entry["shape"])
@@ -40,8 +40,8 @@ def _tensor(content: bytearray, start: int, entry: dict[str, Any]) -> Tensor:
 class TrainingHooks(nn.Module):
     """Two calls for a training loop, without which some attention never learns.
 
-    Modules that follow the steps lower a temperature or draw anew; those with a loss of their own learn where to
-    look, or which classes are in an image.
+    Modules that follow the steps lower a temperature or draw new random numbers. Modules with a loss of their own
+    learn where to look, or which classes are in an image.
     """
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -52,7 +52,7 @@ class TrainingHooks(nn.Module):
 
     @torch.no_grad()
     def begin_step(self, step: int, steps: int) -> None:
-        """Tell the modules which step is next.
+        """Tell the modules the number of the next step.
 
         Args:
             step: its number, from 0.
@@ -64,7 +64,7 @@ class TrainingHooks(nn.Module):
                 child.begin_step(number, steps, key)  # type: ignore[operator]
 
     def own_loss(self, masks: Tensor) -> Tensor:
-        """What the modules add to the loss of the latest forward pass in training.
+        """The modules' own losses for the latest forward pass in training.
 
         Shape: class indices, (N, H, W), or 0 and 1 of each class that may overlap, (N, K, H, W) -> ().
         """

@@ -1,4 +1,4 @@
-"""The Python file of a network, run once and compared before it is kept, and the weights beside it."""
+"""Write the Python file of a network, executed and compared before it is kept, and the weights next to it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from nas_attn.export.subject import Subject
 from nas_attn.training.full.weights import read_info
 
 _HEAD = '"""Attention U-Net: '
-"""With which a Python file of an earlier export begins."""
+"""Beginning of a Python file of an earlier export."""
 
 
 def write_python(subject: Subject, path: Path, weights: str) -> str:
-    """Write a Python file that builds the network with nothing but PyTorch.
+    """Write a Python file that builds the network with PyTorch alone.
 
     Args:
-        subject: what to write.
+        subject: to write.
         path: of the file.
         weights: name of the file with the weights, for the example in the head.
     Returns:
@@ -36,7 +36,7 @@ def write_python(subject: Subject, path: Path, weights: str) -> str:
 
 
 def write_compared(subject: Subject, path: Path, source: str) -> str:
-    """Write a source whose ``build`` gives the network; as ``write_python``."""
+    """Write a source whose ``build`` returns the network; as ``write_python``."""
     agreement = _agreement(subject, source, path)
     if not agreement.exact:
         raise ExportError(f"{path}: not written: the file's network is not the same ({agreement})")
@@ -45,11 +45,11 @@ def write_compared(subject: Subject, path: Path, source: str) -> str:
 
 
 def executed(source: str, path: Path) -> ModuleType:
-    """The module that a source makes, which is not imported.
+    """The module that a source defines, which is not imported.
 
     Args:
-        source: made of our own sources and of values that were checked and are written as literals.
-        path: where errors in it say that they are.
+        source: made from our own sources, and from checked values written as literals.
+        path: name of the file in its error messages.
     """
     module = ModuleType("nas_attn_exported")
     with mock.patch.dict(sys.modules, {module.__name__: module}):  # a dataclass looks for its module
@@ -58,14 +58,14 @@ def executed(source: str, path: Path) -> ModuleType:
 
 
 def check_pair(source: Path, weights: Path, ours: Path) -> None:
-    """Make sure that weights which lie beside a Python file belong to it, or are those that are to be written.
+    """Check that the weights next to a Python file belong to it, or are those that are to be written.
 
     Args:
-        source: the Python file that was asked for.
-        weights: the file beside it.
-        ours: what is to be written there.
+        source: the Python file to write.
+        weights: the file next to it.
+        ours: the weights to write there.
     Raises:
-        ExportError: the file is not of an earlier export.
+        ExportError: the file does not come from an earlier export.
     """
     if not os.path.lexists(weights) or _is_copy(weights, ours) or _is_pair(source, weights):
         return
@@ -76,7 +76,7 @@ def check_pair(source: Path, weights: Path, ours: Path) -> None:
 
 
 def _agreement(subject: Subject, source: str, path: Path) -> Agreement:
-    """Both with the same weights, all of them away from 0, so that no module is idle."""
+    """Compare both with the same weights, all of them different from 0, so that every module has an effect."""
     module = executed(source, path)
     network, copy = subject.network(), module.build()
     if (ours := sorted(network.state_dict())) != (theirs := sorted(copy.state_dict())):
@@ -98,7 +98,7 @@ def _is_copy(weights: Path, ours: Path) -> bool:
 
 
 def _is_pair(source: Path, weights: Path) -> bool:
-    """Whether an export wrote both: the Python file names the weights, and 'nas-attn train' these."""
+    """Whether an export wrote both: the Python file names the weights, and 'nas-attn train' wrote these."""
     if not (source.is_file() and weights.is_file()):
         return False
     try:

@@ -1,1 +1,1 @@
-"""A training script that stands alone: the network, its attention, the recipe of the search, a plain loop."""
+"""A stand-alone training script: the network, its attention, the recipe of the search, and a plain loop."""

@@ -93,12 +93,13 @@ _FROM_LIBRARY = "    {fit}(network.network, pretrained().state_dict())\n"
 
 
 def write_script(subject: Subject, path: Path) -> str:
-    """Write a script that trains the network of an architecture from its start; its weights are left alone.
+    """Write a script that trains the network of an architecture from its initialisation, without its trained
+    weights.
 
     Returns:
         in words, how the script's network compares with that of nas-attn.
     Raises:
-        ExportError: the script cannot train it as a search did, or the path cannot be written.
+        ExportError: the script cannot train it as a search does, or the path cannot be written.
     """
     return write_compared(subject, path, script_source(subject.architecture, path.name, subject.longest_side))
 
@@ -107,11 +108,11 @@ def script_source(architecture: Architecture, name: str, longest_side: int | Non
     """A script that trains the network, or its baseline, on two folders.
 
     Args:
-        architecture: of still images, of any network all of whose parts learn.
+        architecture: for still images, with a network all of whose parts are trained.
         name: of the file.
-        longest_side: to which the search shrank larger images; None where it left them, or that is not known.
+        longest_side: to which the search shrank larger images; None if it did not, or if that is not known.
     Raises:
-        ExportError: the script cannot train it as a search did.
+        ExportError: the script cannot train it as a search does.
     """
     network = architecture.network
     if architecture.multi_label:
@@ -148,7 +149,8 @@ def script_source(architecture: Architecture, name: str, longest_side: int | Non
 
 
 def _recipe_of(architecture: Architecture) -> Recipe:
-    """That of the search, with its loss, weights of classes and crops; that of any search where none found it."""
+    """The recipe of the search, with its loss, class weights and crops; the default recipe if no search found the
+    architecture."""
     recipe, found = recipe_for(architecture.network), architecture.found
     if found is None:
         return recipe
@@ -156,7 +158,7 @@ def _recipe_of(architecture: Architecture) -> Recipe:
 
 
 def _recipe_text(architecture: Architecture, longest_side: int | None) -> str:
-    """What is as in the search, and what is not."""
+    """What is the same as in the search, and what is not."""
     recipe, size = _recipe_of(architecture), architecture.image_size
     whose = "a search with no settings of its own" if architecture.found is None else "the search"
     loss = loss_text(recipe.loss, recipe.class_weights, recipe.foreground)
@@ -199,7 +201,7 @@ def _ending(
 
 
 def _changes(recipe: Recipe, writer: Writer) -> str:
-    """In what a recipe differs from the usual one, as arguments."""
+    """Where a recipe differs from the default one, as arguments."""
     return ", ".join(
         f"{one.name}={writer.write(getattr(recipe, one.name), '', 0)}"
         for one in fields(Recipe)

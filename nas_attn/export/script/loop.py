@@ -1,4 +1,4 @@
-"""The training loop of an exported script: copied into it; it needs PyTorch, NumPy and Pillow."""
+"""The training loop of an exported script. This is copied into it; it needs PyTorch, NumPy and Pillow."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ Pair = tuple[Tensor, Tensor]
 
 
 def read_pairs(images: Path, masks: Path, channels: int, longest_side: int | None = None) -> list[Pair]:
-    """Every image of a folder with the mask of the same name, whatever the two suffixes.
+    """Every image of a folder with the mask of the same name, whatever their suffixes.
 
     Args:
         images: folder.
-        masks: folder; a mask holds class numbers.
+        masks: folder; a mask contains class numbers.
         channels: C, 1 or 3.
         longest_side: larger images are shrunk to it, in pixels; None leaves them as they are.
     """
@@ -61,13 +61,13 @@ def _pixels(path: Path, mode: str | None) -> Any:
 def crops(
     pairs: Sequence[Pair], size: int, batch: int, draw: torch.Generator, foreground: float = 0.0
 ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Batches without end: crops, flipped by chance, their masks, and the numbers by which they are tinted.
+    """Batches without end: randomly flipped crops, their masks, and random numbers that tint them.
 
     Args:
         pairs: images and masks.
         size: side S of the crops.
         batch: N.
-        draw: of all that is random.
+        draw: random generator.
         foreground: share of the crops that are centred on a pixel of a class other than the first.
     Shape: (N, C, S, S) pixels, (N, S, S) masks, (N, 6) numbers in [0, 1).
     """
@@ -85,7 +85,7 @@ def crops(
 
 
 def _centre(draws: Tensor, masks: Sequence[Tensor], size: int, share: float, draw: torch.Generator) -> None:
-    """Move a share of the crops, in place, so that a pixel of foreground is in the middle."""
+    """Move a share of the crops, in place, so that their centre is a pixel of foreground."""
     numbers = torch.rand(len(masks), 3, dtype=torch.float64, generator=draw)
     for row, mask, number in zip(draws, masks, numbers, strict=True):
         places = centred_places(mask[None], number[None, 1:], size) if number[0] < share else None
@@ -94,7 +94,7 @@ def _centre(draws: Tensor, masks: Sequence[Tensor], size: int, share: float, dra
 
 
 def _crop(pair: Pair, size: int, numbers: Tensor) -> Pair:
-    """A square of an image; beyond a smaller image its border goes on, and counts for nothing."""
+    """A square of an image. Beyond a smaller image, its border is repeated, and its mask is ignored."""
     image, mask = pair
     height, width = mask.shape
     below, right = max(0, size - height), max(0, size - width)
@@ -115,12 +115,12 @@ def train(
     settings: Mapping[str, int],
     device: torch.device,
 ) -> None:
-    """Train a network in place; it is then in eval mode.
+    """Train a network in place. It is then in eval mode.
 
     Args:
         network: (N, C, H, W) -> (N, K, H, W), on the device.
         pairs: the training images.
-        normalise: of pixels.
+        normalise: normalises pixels.
         recipe: of the search.
         settings: steps, image_size, batch_size and seed.
         device: where to train.
@@ -152,7 +152,8 @@ def train(
 def class_ious(
     network: nn.Module, pairs: Sequence[Pair], normalise: Callable[[Tensor], Tensor], classes: int
 ) -> list[float]:
-    """IoU of each class, pooled over all pixels of some images; nan of a class that no mask and no answer has."""
+    """IoU of each class, pooled over all pixels of some images; nan for a class that occurs in no mask and no
+    prediction."""
     device = next(network.parameters()).device
     both, either = torch.zeros(classes), torch.zeros(classes)
     for image, mask in pairs:
@@ -167,7 +168,7 @@ def class_ious(
 
 
 def fit_tensors(network: nn.Module, tensors: Mapping[str, Tensor]) -> int:
-    """Let a network have the tensors of its names and shapes; gives their number."""
+    """Load the tensors that match a network's names and shapes, and return their number."""
     own = network.state_dict()
     fitting = {name: one for name, one in tensors.items() if name in own and own[name].shape == one.shape}
     network.load_state_dict(fitting, strict=False)

@@ -1,4 +1,4 @@
-"""A data set becomes tensors: a folder of images and masks, or the built-in synthetic task."""
+"""Turn a data set into tensors: a folder of images and masks, or a built-in synthetic task."""
 
 from nas_attn.data.dataset import IGNORED, MAX_CLASSES, Dataset, LabelledImages
 from nas_attn.data.folder import check_folder, read_folder

@@ -1,4 +1,4 @@
-"""Whether the files of a data set agree: its images in their channels, its masks in their palettes."""
+"""Check that the files of a data set agree: images in their channels, masks in their palettes."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _EXAMPLES = 3
 def find_channels(
     examined: Sequence[Examined], declaration: Declaration
 ) -> tuple[int | None, list[Problem], list[str]]:
-    """The number of channels that all images can be brought to; None where there is none.
+    """The number of channels that all images can have; None if there is none.
 
-    Grey images among RGB ones become RGB. RGB images whose channels are all the same become grey
-    where one channel is declared.
+    Grey images among RGB ones become RGB. RGB images whose channels are all the same become grey if one channel is
+    declared.
     """
     counts = Counter(each.channels for each in examined)
     if not counts:
@@ -62,10 +62,10 @@ def _examples(examined: Sequence[Examined]) -> str:
 
 
 def palette_problems(examined: Iterable[Examined], declaration: Declaration) -> list[Problem]:
-    """The first index that has two colours, with a file for each; only indices in use are compared.
+    """The first index with two colours, with a file for each; only indices in use are compared.
 
-    Programs that make a palette for each image leave out what the image lacks, and what follows moves up. Where
-    the indices themselves are declared, colours say nothing.
+    Programs that make a palette for each image skip the classes that the image lacks, so that later indices shift.
+    If the indices themselves are declared, colours do not matter.
     """
     if declaration.mask_values is not None:
         return []

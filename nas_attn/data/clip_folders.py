@@ -1,4 +1,4 @@
-"""Clips in a folder: how long they are, and what is wrong with them."""
+"""Clips in a folder: their lengths and their problems."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nas_attn.data.problem import Problem, Sort, printable
 
 
 def clip_lengths(examined: Sequence[Examined]) -> tuple[int, ...]:
-    """The number of frames of each clip, in the order of the images; none where these are still.
+    """The number of frames of each clip, in the order of the images; empty for still images.
 
     Args:
         examined: the images of one split, in the order in which they are packed.
@@ -22,12 +22,12 @@ def clip_lengths(examined: Sequence[Examined]) -> tuple[int, ...]:
 
 
 def clip_problems(examined: Sequence[Examined]) -> list[Problem]:
-    """What keeps frames from being clips: splits with and without them, and frames of several sizes in one."""
+    """Problems of clips: splits with and without clips, and frames of several sizes in one clip."""
     return [*_mixture(examined), *_sizes(examined)]
 
 
 def clip_notes(examined: Sequence[Examined]) -> list[str]:
-    """What is read as clips, and where frames are missing: what follows is taken for the next one all the same."""
+    """Notes on what is read as clips, and on missing frames, across which clips continue."""
     clips: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for each in examined:
         if each.pair.clip:
@@ -50,7 +50,8 @@ def clip_notes(examined: Sequence[Examined]) -> list[str]:
 
 
 def _gap(frames: Sequence[Path]) -> tuple[Path, Path] | None:
-    """The first neighbours that are further apart than others of their clip, by the last number of each name."""
+    """The first consecutive frames that are further apart than others of their clip, by the last number in each
+    name."""
     numbers = [[int(digits) for digits in re.findall(r"\d+", path.stem)][-1:] for path in frames]
     if not all(numbers):
         return None

@@ -1,4 +1,4 @@
-"""What fields of ``dataset.yaml`` say that does not go together, though each is written as it may be."""
+"""Contradictions between fields of ``dataset.yaml`` that are valid by themselves."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _Found = Iterator[tuple[str, str]]
 
 
 def report_contradictions(written: WrittenDeclaration, declaration: Declaration, problems: Problems) -> None:
-    """Add what does not go together to the problems.
+    """Add contradictions to the problems.
 
     Args:
         written: the fields of the file.
-        declaration: what they were taken to say.
+        declaration: their interpretation.
         problems: of the file.
     """
     fields = declaration.document.fields
@@ -42,7 +42,7 @@ def report_contradictions(written: WrittenDeclaration, declaration: Declaration,
 
 
 def _readings(written: WrittenDeclaration) -> _Found:
-    """A mask is read in one way."""
+    """Masks can be read in one way only."""
     for name in written.ways[1:]:
         yield name, f"{written.ways[0]} already says how masks are read; give only one of the two"
     for name in () if written.multi_label else ("threshold", "instances"):
@@ -57,7 +57,7 @@ def _readings(written: WrittenDeclaration) -> _Found:
 
 
 def _overlaps(written: WrittenDeclaration) -> _Found:
-    """What is said of classes that may overlap."""
+    """Contradictions about classes that may overlap."""
     classes = written.named_classes
     if not written.multi_label:
         if written.class_places:
@@ -82,7 +82,7 @@ def _overlaps(written: WrittenDeclaration) -> _Found:
 
 
 def _misnamed(classes: Names, placed: Names) -> _Found:
-    """Classes that are listed and have no masks, and masks of classes that are not listed."""
+    """Listed classes without masks, and masks of classes that are not listed."""
     for name in placed:
         if name not in classes:
             yield "masks", f"unknown class '{printable(name)}'; {did_you_mean(name, classes)}"
@@ -91,14 +91,14 @@ def _misnamed(classes: Names, placed: Names) -> _Found:
 
 
 def _unfit_names(written: WrittenDeclaration) -> _Found:
-    """Names of classes in the places of masks that cannot be used."""
+    """Class names in the places of masks that cannot be used."""
     for name, _ in written.class_places:
         if unfit := name_problem(name):
             yield "masks", f"the class {unfit}"
 
 
 def _ignored(declaration: Declaration) -> _Found:
-    """A value of ignored pixels that is a class as well."""
+    """A value of ignored pixels that is also a class."""
     ignored, classes = declaration.ignore_index, declaration.classes
     if declaration.multi_label or not classes:
         return

@@ -1,4 +1,4 @@
-"""What every source of data becomes: three splits of labelled images, packed as tensors."""
+"""A data set as networks use it: three splits of labelled images, packed as tensors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas_attn.data.on_demand import in_turn
 from nas_attn.data.summary import summarise, value_counts
 
 IGNORED = 255
-"""The mask value of pixels that neither train nor score."""
+"""The mask value of pixels that are used neither for training nor for scoring."""
 
 MAX_CLASSES = 254
 
@@ -24,16 +24,17 @@ class LabelledImages:
     """Images and their masks, each of its own size.
 
     Args:
-        images: each (C, H, W), uint8, or int32 where a channel has 16 bits; of a folder each is decoded when it is
-            asked for.
-        labels: the mask of each, (H, W), uint8 class indices; 255 where ignored. Of classes that may overlap the
-            bits of ``overlapping.bit_of``, in int32 where there are more than seven. Likewise.
+        images: each (C, H, W), uint8, or int32 if a channel has 16 bits; the images of a folder are decoded when
+            they are accessed.
+        labels: the mask of each image, (H, W), uint8 class indices; 255 where ignored. For classes that may
+            overlap, the bits of ``overlapping.bit_of``, in int32 if there are more than seven. Decoded on access
+            likewise.
         heights: of each image.
         widths: of each image.
         names: of each image.
-        clips: number of frames of each clip, in the order of the images; empty where these are still.
-        groups: of each image what it belongs to, such as a patient, empty for one that belongs to none; no groups
-            at all where nothing was declared.
+        clips: number of frames of each clip, in the order of the images; empty for still images.
+        groups: group of each image, such as a patient; empty for an image without one; no entries if no groups
+            were declared.
         multi_label: whether classes may overlap.
     """
 
@@ -56,7 +57,7 @@ class LabelledImages:
 
     @property
     def dtype(self) -> torch.dtype:
-        """Of the pixels."""
+        """Type of the pixels."""
         return self._kind[1]
 
     @cached_property
@@ -66,14 +67,14 @@ class LabelledImages:
 
     @cached_property
     def counts(self) -> tuple[dict[int, int], ...]:
-        """Of each mask how many pixels have which value."""
+        """For each mask, the number of pixels with each value."""
         return tuple(in_turn(lambda number: dict(value_counts(self.mask(number).numpy())), len(self)))
 
     @property
     def pixels(self) -> Tensor:
         """All images in a new tensor, padded with 0 at the bottom and the right to a common size: (N, C, H, W).
 
-        It is as large as if all images were as large as the largest.
+        It is as large as if all images had the size of the largest.
         """
         padded = torch.zeros(len(self), self.channels, max(self.heights), max(self.widths), dtype=self.dtype)
         for place, image in zip(padded, self.images, strict=True):
@@ -106,12 +107,12 @@ class Dataset:
         name: for reports.
         classes: names of the K classes in the order of their indices.
         in_channels: C of the images.
-        train: what networks are trained on.
-        val: what placements are compared on.
-        test: what is looked at last.
+        train: for training networks.
+        val: for comparing placements.
+        test: for the final evaluation.
         mean: of each channel over the training pixels, in pixel units.
-        std: of each channel over the training pixels, in pixel units; 1 where the channel is constant.
-        fingerprint: sha256 of all that could change a result: pixels, masks, names, classes, shrinking.
+        std: of each channel over the training pixels, in pixel units; 1 if the channel is constant.
+        fingerprint: sha256 of everything that could change a result: pixels, masks, names, classes, shrinking.
         digests: of each image with its mask, by its split and name: ``train/a``.
     """
 
@@ -128,7 +129,7 @@ class Dataset:
 
     @property
     def multi_label(self) -> bool:
-        """Whether classes may overlap: a mask says of each whether a pixel has it."""
+        """Whether classes may overlap, so that a mask says for each class whether a pixel has it."""
         return self.train.multi_label
 
     @property
@@ -138,17 +139,17 @@ class Dataset:
 
     @property
     def units(self) -> str:
-        """What it holds, in words: ``images``, or ``frames`` of clips."""
+        """Its items in words: ``images``, or ``frames`` of clips."""
         return "frames" if self.has_clips else "images"
 
     @property
     def shortest_clip(self) -> int:
-        """Number of frames of the shortest clip; 1 where images are still."""
+        """Number of frames of the shortest clip; 1 for still images."""
         return min((length for length, _ in self._clips()), default=1)
 
     @property
     def shortest_clip_name(self) -> str:
-        """The first of the shortest clips with its split, as ``val/CLIP``; empty where images are still."""
+        """The first of the shortest clips with its split, as ``val/CLIP``; empty for still images."""
         return next((name for length, name in self._clips() if length == self.shortest_clip), "")
 
     def _clips(self) -> list[tuple[int, str]]:
@@ -168,13 +169,13 @@ def pack(
     *,
     multi_label: bool = False,
 ) -> LabelledImages:
-    """Images of any sizes, all of one type of values, with their masks.
+    """Pack images of any sizes, all of one type of values, with their masks.
 
     Args:
         images: each (C, H, W), all of the same C; at least one.
-        masks: each (H, W) uint8, or int32 where more than seven classes may overlap.
+        masks: each (H, W) uint8, or int32 if more than seven classes may overlap.
         names: one for each image.
-        clips: number of frames of each clip, in the order of the images; none where these are still.
+        clips: number of frames of each clip, in the order of the images; empty for still images.
         multi_label: whether the masks are sets of classes that may overlap.
     """
     heights = tuple(mask.shape[0] for mask in masks)
@@ -192,7 +193,7 @@ def pack(
 
 
 def _copied(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """The same values with rows one after another, whatever they were a part of."""
+    """The same values in contiguous memory."""
     return torch.empty(values.shape, dtype=dtype).copy_(values)
 
 
@@ -204,7 +205,7 @@ def assemble(
     test: LabelledImages,
     longest_side: int | None = None,
 ) -> Dataset:
-    """A data set with the statistics and the fingerprint that its splits have.
+    """Make a data set, with the statistics and the fingerprint of its splits.
 
     Args:
         name: for reports.
@@ -212,7 +213,7 @@ def assemble(
         train: the training split.
         val: the validation split.
         test: the test split.
-        longest_side: to which larger images were shrunk; None where they were left as they are.
+        longest_side: to which larger images were shrunk; None if they were left as they are.
     """
     found = summarise({"train": train, "val": val, "test": test}, classes, longest_side)
     return Dataset(

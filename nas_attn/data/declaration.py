@@ -1,4 +1,4 @@
-"""What ``dataset.yaml`` says about a folder: where files are, classes, splits, what mask values mean."""
+"""The declaration of a folder in ``dataset.yaml``: places of files, classes, splits, meanings of mask values."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ _KIND = FileKind(
 
 @dataclass(frozen=True)
 class Declaration:
-    """What the user says of a data set; whatever is None is found out from the files.
+    """What the user declares about a data set. Everything that is None is inferred from the files.
 
     Args:
-        source: name of the file that said it; empty where none did.
-        document: what that file holds.
+        source: name of the file with the declaration; empty if there is none.
+        document: content of that file.
         name: of the data set.
         classes: names in the order of their indices.
-        ignore_index: mask value of pixels that count for nothing.
+        ignore_index: mask value of ignored pixels.
         in_channels: C of the images.
         mask_values: (value in the mask files, class index) pairs.
         splits: (split, stems or patterns) pairs.
-        layout: where the files are and how their names belong together.
+        layout: where the files are, and how their names belong together.
         reading: how the values of mask files become class values.
-        image_key: of the image in a .npz file; empty where it holds one array.
-        multi_label: whether classes may overlap: each has a mask of its own, or a channel of the mask.
+        image_key: of the image in a .npz file; empty if it has a single array.
+        multi_label: whether classes may overlap: each has its own mask, or its own channel of the mask.
     """
 
     source: str = ""
@@ -64,7 +64,7 @@ class Declaration:
     multi_label: bool = False
 
     def place(self, *names: str) -> str:
-        """``dataset.yaml: line 3``: where what the fields of these names hold is written."""
+        """``dataset.yaml: line 3``: where the fields of these names are written."""
         entry = self.document
         for name in names:
             entry = entry.fields.get(name, entry)
@@ -72,14 +72,14 @@ class Declaration:
 
 
 Declared = tuple[Declaration, list[Problem], list[str]]
-"""What was declared, what is wrong with it, and notes."""
+"""The declaration, its problems, and notes."""
 
 
 def read_declaration(folder: Path) -> Declared:
-    """The declaration of a folder, what is wrong with it, and notes.
+    """Read the declaration of a folder, its problems, and notes.
 
-    ``dataset.yaml`` counts; without it the classes, ignore_index, in_channels and name of a
-    ``dataset.json`` do, whose other fields may be anything.
+    ``dataset.yaml`` has priority. Without it, the classes, ignore_index, in_channels and name of a
+    ``dataset.json`` are used, whose other fields may be anything.
     """
     if is_file(folder / YAML_NAME):
         return _read_yaml(folder / YAML_NAME)
@@ -100,7 +100,7 @@ def _read_yaml(path: Path) -> Declared:
 
 
 def declared_by(text: str) -> Declared:
-    """What a text says, as if it were that of ``dataset.yaml``."""
+    """The declaration in a text, as if it were that of ``dataset.yaml``."""
     problems = Problems(YAML_NAME, _KIND)
     try:
         document = parse_document(text, problems)
@@ -152,7 +152,7 @@ def _declared(document: Entry, problems: Problems) -> tuple[Declaration, list[Pr
 def _meaning(
     written: WrittenDeclaration, document: Entry, problems: Problems
 ) -> tuple[tuple[str, ...] | None, tuple[tuple[int, int], ...] | None]:
-    """The classes, in the order of the values where no list names them, and the values' class indices."""
+    """The classes, in the order of their values unless a list names them, and the class indices of the values."""
     meanings, names = written.mask_values, written.classes
     if names is None and written.mask_colors is not None:
         names = tuple(name for name in written.mask_colors if name != IGNORED_COLOUR)

@@ -1,4 +1,4 @@
-"""Data sets that the program draws: bodies and their outlines, smooth fields, soft edges, blur."""
+"""Draw data sets: bodies and their outlines, smooth fields, soft edges, blur."""
 
 from __future__ import annotations
 
@@ -21,14 +21,12 @@ Bytes = npt.NDArray[np.uint8]
 Draw = Callable[[np.random.Generator], tuple[Bytes, Bytes]]
 Field = npt.NDArray[np.float64]
 Outline = Callable[[Field, Field], Field]
-"""From coordinates in which the shape has a radius of about 1, (H, W) each, to how deep inside a pixel lies.
-
-The depth is in the same unit, negative outside, and near the edge about the distance to it.
-"""
+"""From coordinates in which the shape has a radius of about 1, (H, W) each, to the depth of each pixel inside it.
+The depth is in the same unit, negative outside, and near the edge about the distance to it."""
 
 
 def drawn_dataset(name: str, classes: Sequence[str], draw: Draw, seed: int, counts: Sequence[int]) -> Dataset:
-    """Still images, (C, H, W) each, with their masks, (H, W) each, so many of each split."""
+    """Still images, (C, H, W) each, with their masks, (H, W) each; ``counts`` of each split."""
     train, val, test = (_images(draw, seed, split, count) for split, count in enumerate(counts))
     return assemble(name, classes, train, val, test)
 
@@ -43,7 +41,7 @@ def _images(draw: Draw, seed: int, split: int, count: int) -> LabelledImages:
 
 
 def drawn(draw: Callable[[np.random.Generator], Drawn], seed: int, split: int, count: int) -> list[Drawn]:
-    """So many of a split, each a function of the seed, the split and its index."""
+    """The items of a split, each a function of the seed, the split and its index."""
     sequences = (np.random.SeedSequence((seed, split, index)) for index in range(count))
     return [draw(np.random.Generator(np.random.Philox(sequence))) for sequence in sequences]
 
@@ -52,8 +50,8 @@ def number_problems(least: Mapping[str, tuple[int, int]], counts: Sequence[int])
     """What is wrong with numbers that must be whole.
 
     Args:
-        least: of each name the number, and the least that it may be.
-        counts: how many of each split there are to be, at least one.
+        least: for each name, the number and its minimum.
+        counts: number of items of each split, at least one.
     """
     numbers = {**least, **{f"n_{split}": (count, 1) for split, count in zip(SPLITS, counts, strict=True)}}
     return [
@@ -78,7 +76,7 @@ def bodies_of(size: int, random: np.random.Generator) -> list[Body]:
 
 
 def is_free(centre: tuple[float, float], radius: float, bodies: list[Body]) -> bool:
-    """Whether something round there touches none of the bodies, which keep a fifth of their radius free."""
+    """Whether a round object touches none of the bodies, which keep a distance of a fifth of their radius."""
     return all(
         np.hypot(centre[0] - body.centre[0], centre[1] - body.centre[1]) > radius + 1.2 * body.radius
         for body in bodies
@@ -93,7 +91,7 @@ class Body:
     turn: float
 
     def depth(self, size: int) -> Field:
-        """How deep each pixel lies below the edge, in pixels, (size, size)."""
+        """Depth of each pixel below the edge, in pixels, (size, size)."""
         return self.radius * self.outline(*local_coordinates(size, self.centre, self.radius, self.turn))
 
     def core(self, random: np.random.Generator) -> Body:
@@ -103,7 +101,7 @@ class Body:
         return Body(disc, centre, self.radius * random.uniform(0.4, 0.5), 0.0)
 
     def as_drawn(self, hand: float, random: np.random.Generator) -> Body:
-        """Where an annotator of unsteady hand sees this body."""
+        """This body as an annotator with an unsteady hand draws it."""
         row, column, growth = hand * random.normal(0, 1, 3)
         centre = (self.centre[0] + row * self.radius, self.centre[1] + column * self.radius)
         return replace(self, centre=centre, radius=self.radius * float(np.exp(growth)))
@@ -114,7 +112,7 @@ def rim_width(size: int) -> float:
 
 
 def inside(depth: Field) -> Field:
-    """How much of each pixel is covered, 0 to 1, from its depth below an edge in pixels."""
+    """The covered share of each pixel, 0 to 1, from its depth below an edge in pixels."""
     covered: Field = np.clip(0.5 + depth, 0, 1)
     return covered
 
@@ -130,7 +128,7 @@ def smooth(size: int, channels: int, random: np.random.Generator, cells: int) ->
 
 
 def blurred(image: Field, sigma: float) -> Field:
-    """Gaussian blur of (C, H, W); at the border over what lies inside."""
+    """Gaussian blur of (C, H, W); at the border, over the pixels inside."""
     if sigma < 0.05:
         return image
     at = np.arange(image.shape[-1])
@@ -146,7 +144,7 @@ def disc(y: Field, x: Field) -> Field:
 
 
 def ellipse(y: Field, x: Field) -> Field:
-    """An ellipse, three to two."""
+    """An ellipse with the ratio 3:2."""
     radius = np.maximum(np.hypot(y / 0.8, x / 1.2), 1e-6)
     slope = np.maximum(np.hypot(y / 0.8**2, x / 1.2**2), 1e-6) / radius
     depth: Field = (1 - radius) / slope
@@ -159,7 +157,7 @@ def square(y: Field, x: Field) -> Field:
 
 
 def rectangle(y: Field, x: Field) -> Field:
-    """A rectangle with round corners, three to two."""
+    """A rectangle with round corners and the ratio 3:2."""
     return _box(y, x, 0.72, 1.1)
 
 
@@ -181,7 +179,7 @@ OUTLINES: tuple[Outline, ...] = (disc, ellipse, square, rectangle, triangle, lob
 
 
 def local_coordinates(size: int, centre: tuple[float, float], radius: float, turn: float) -> tuple[Field, Field]:
-    """Coordinates, (size, size) each, in which a turned shape has radius 1.
+    """Coordinates, (size, size) each, in which a rotated shape has radius 1.
 
     Args:
         size: side of the image in pixels.

@@ -1,4 +1,4 @@
-"""One image and its mask, read, checked against each other and summed up."""
+"""Read an image and its mask, check them against each other, and summarise them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Examined:
 
     Args:
         pair: the files.
-        stamps: of the image file and of each mask file: size in bytes, and when it was last written, in ns.
+        stamps: of the image file and of each mask file: size in bytes, and time of the last change, in ns.
         height: as stored in the file.
         width: as stored in the file.
         channels: C of the image.
@@ -32,9 +32,9 @@ class Examined:
         is_grey: whether all channels are the same.
         digest: of the image's pixels.
         counts: (value of the mask, number of pixels) pairs after shrinking.
-        notes: what was done to read it.
+        notes: how it was read.
         is_constant: whether all pixels of the image are the same.
-        palette: colours of the mask's values, where these are indices into a palette.
+        palette: colours of the mask's values, if these are indices into a palette.
     """
 
     pair: ImagePair
@@ -54,13 +54,13 @@ class Examined:
 def examine(
     folder: Path, pair: ImagePair, declaration: Declaration, longest_side: int | None
 ) -> Examined | list[Problem]:
-    """Read a pair, or say what is wrong with it; the pixels are not kept.
+    """Read a pair, or report its problems; the pixels are not kept.
 
     Args:
         folder: of the data set.
         pair: the files.
         declaration: how they are read.
-        longest_side: to which larger images are shrunk; None for never.
+        longest_side: to which larger images are shrunk; None does not shrink.
     """
     found: list[Problem] = []
     image = None
@@ -96,10 +96,10 @@ def examine(
 
 
 def stamps_of(folder: Path, pair: ImagePair) -> tuple[tuple[int, int], ...]:
-    """By which a change of the image file, or of a mask file, is noticed: sizes and times.
+    """Sizes and times of the image file and the mask files, by which a change is noticed.
 
     Raises:
-        OSError: one of them cannot be looked at.
+        OSError: one of them cannot be accessed.
     """
     found = (os.stat(folder / path) for path in (pair.image, *pair.masks))
     return tuple((one.st_size, one.st_mtime_ns) for one in found)
@@ -108,13 +108,13 @@ def stamps_of(folder: Path, pair: ImagePair) -> tuple[tuple[int, int], ...]:
 def read_mask(
     folder: Path, pair: ImagePair, declaration: Declaration, found: list[Problem]
 ) -> tuple[Values | None, Palette]:
-    """The mask of an image, (H, W), with the colours of its values; None where something is wrong.
+    """The mask of an image, (H, W), with the colours of its values; None if it has problems.
 
     Args:
         folder: of the data set.
         pair: the files.
         declaration: how they are read.
-        found: takes what is wrong.
+        found: list to which problems are added.
     """
     return (_overlapping if declaration.multi_label else _exclusive)(folder, pair, declaration, found)
 
@@ -122,7 +122,7 @@ def read_mask(
 def _exclusive(
     folder: Path, pair: ImagePair, declaration: Declaration, found: list[Problem]
 ) -> tuple[Values | None, Palette]:
-    """The mask of an image in which a pixel has one class; None where something is wrong."""
+    """The mask of an image with one class per pixel; None if it has problems."""
     masks: list[tuple[Values, Palette]] = []
     for path in pair.masks:
         try:
@@ -136,7 +136,7 @@ def _exclusive(
 def _overlapping(
     folder: Path, pair: ImagePair, declaration: Declaration, found: list[Problem]
 ) -> tuple[Values | None, Palette]:
-    """The mask of an image in which a pixel may have several classes; None where something is wrong."""
+    """The mask of an image whose classes may overlap; None if it has problems."""
     classes, masks = declaration.classes or (), []
     for path, of_class in zip(pair.masks, pair.of_classes or (None,) * len(pair.masks), strict=True):
         try:

@@ -1,4 +1,4 @@
-"""The fields of ``dataset.yaml``, and how each may be written."""
+"""The fields of ``dataset.yaml``, and their possible forms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nas_attn.printable import name_problem
 Names = tuple[str, ...]
 
 IGNORED_COLOUR = "ignored"
-"""In place of a class among ``mask_colors``."""
+"""Instead of a class among ``mask_colors``."""
 _MOST_MASK_VALUE = 65535
 _MOST_COLOURS = 1024
 _COLOURS = "a mapping as {background: [0, 0, 0], cell: [220, 20, 60]}"
@@ -27,7 +27,7 @@ _WAYS = ("mask_values", "mask_colors", "threshold", "instances")
 
 @dataclass(frozen=True)
 class WrittenDeclaration:
-    """The fields of the file; None where one is left out."""
+    """The fields of the file; None for missing ones."""
 
     name: Annotated[str, Read(_named, "text")] | None = None
     classes: Annotated[Names, Read(_listed, "a list of names")] | None = None
@@ -64,18 +64,18 @@ class WrittenDeclaration:
 
     @property
     def class_places(self) -> ClassPlaces:
-        """Where the masks of each class lie; nothing where a mask holds all of them."""
+        """Where the masks of each class are; empty if a mask contains all of them."""
         return self.masks.places if isinstance(self.masks, ByClass) else ()
 
     @property
     def named_classes(self) -> Names | None:
-        """The classes as listed, or else in the order in which the masks' places name them."""
+        """The classes as listed, otherwise in the order of the places of their masks."""
         return self.classes or tuple(name for name, _ in self.class_places) or None
 
 
 @dataclass(frozen=True)
 class WrittenSplits:
-    """Names of files, without their endings, of each split."""
+    """Names of files, without their suffixes, of each split."""
 
     train: Annotated[Names, _STEMS] | None = None
     val: Annotated[Names, _STEMS] | None = None
@@ -90,7 +90,7 @@ class ByClass:
 
 
 def classes_problem(names: Names) -> str | None:
-    """Why names cannot be those of the classes; None where they can."""
+    """Why names cannot be those of the classes; None if they can."""
     if not 2 <= len(names) <= MAX_CLASSES:
         return f"{len(names)} names; from 2 to {MAX_CLASSES} are possible, background included"
     # told here rather than by an export, after the search
@@ -147,7 +147,7 @@ def _is_meaning(key: object, name: object) -> bool:
 
 
 def _short(value: object) -> str:
-    """A value, cut where it is long."""
+    """A value, shortened if it is long."""
     return printable(reprlib.repr(value))
 
 
@@ -235,7 +235,7 @@ def _colours(value: object) -> dict[str, tuple[Colour, ...]]:
 
 
 def _colours_of(name: str, given: object) -> tuple[Colour, ...]:
-    """One colour, or a list of some."""
+    """One colour, or a list of colours."""
     several = isinstance(given, list) and given and all(isinstance(one, list) for one in given)
     return tuple(_colour(name, one) for one in (given if several and isinstance(given, list) else [given]))
 

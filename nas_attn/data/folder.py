@@ -1,4 +1,4 @@
-"""A folder of images and masks: read it, or say all that is wrong with it."""
+"""Read a folder of images and masks, or report all of its problems."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _FEW = 5
 
 
 def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
-    """Read a data set; an image is decoded again whenever it is wanted, and never held.
+    """Read a data set. An image is decoded again at each access, and never kept.
 
     Args:
-        folder: that holds images/ and masks/, and perhaps dataset.yaml.
+        folder: with images/ and masks/, and optionally dataset.yaml.
         longest_side: to which larger images are shrunk, in pixels; None leaves them as they are.
     Raises:
-        DataError: something is wrong with the folder; all problems are named together.
+        DataError: something is wrong with the folder; all problems are reported together.
     """
     survey = survey_folder(Path(folder), longest_side)
     if survey.report.problems or survey.meaning is None:
@@ -52,12 +52,12 @@ def read_folder(folder: Path, *, longest_side: int | None = None) -> Dataset:
 def check_folder(
     folder: Path, *, longest_side: int | None = None, least_side: LeastSide | None = None
 ) -> FolderReport:
-    """What is in a folder and what is wrong with it; whatever the files hold, it raises nothing.
+    """Report the content and the problems of a folder. It raises no errors, whatever the files contain.
 
     Args:
-        folder: that holds images/ and masks/, and perhaps dataset.yaml.
-        longest_side: as for ``read_folder``.
-        least_side: what the network of a search needs; None looks at no network.
+        folder: with images/ and masks/, and optionally dataset.yaml.
+        longest_side: as in ``read_folder``.
+        least_side: what the network of a search needs; None considers no network.
     """
     survey = survey_folder(Path(folder), longest_side)
     judged = [each for each in survey.examined if each.pair.split in ("val", "test")]
@@ -68,14 +68,14 @@ def check_folder(
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """What a look at a folder found.
+    """Result of examining a folder.
 
     Args:
         report: in words and numbers.
         examined: the pairs that could be read.
-        meaning: of the masks' values; None where it is unclear.
+        meaning: of the masks' values; None if it is unclear.
         listing: all image and mask files.
-        problems: what is wrong, before many lines of one cause are folded.
+        problems: all problems, before similar ones are folded.
         declaration: how the files are read.
     """
 
@@ -93,13 +93,13 @@ def survey_folder(
     declared: Declared | None = None,
     most: int | None = None,
 ) -> Survey:
-    """Look at a folder, at a few images at a time.
+    """Examine a folder, a few images at a time.
 
     Args:
         folder: of the data set.
-        longest_side: as for ``read_folder``.
-        declared: what is said of it; None reads its own declaration.
-        most: at how many pairs to look, about; None for all.
+        longest_side: as in ``read_folder``.
+        declared: declaration of the folder; None reads its own.
+        most: approximate number of pairs to examine; None for all.
     """
     if longest_side is not None and longest_side < 1:
         raise DataError(f"longest_side is {longest_side}; it must be at least 1")
@@ -148,7 +148,7 @@ def _examined(
 
 
 def _few_notes(examined: Sequence[Examined]) -> list[str]:
-    """Splits that are too small to compare anything on."""
+    """Splits that are too small to compare placements."""
     counts = {split: sum(each.pair.split == split for each in examined) for split in ("val", "test")}
     return [
         f"{split} has only {count} image{'' if count == 1 else 's'}: each of them has a large influence on "
@@ -159,7 +159,7 @@ def _few_notes(examined: Sequence[Examined]) -> list[str]:
 
 
 def _nameless(folder: Path, declaration: Declaration) -> list[Problem]:
-    """A data set is named after its folder where nothing else is declared."""
+    """A folder whose name cannot be the name of a data set, if no other name is declared."""
     problem = None if declaration.name else name_problem(folder.resolve().name)
     if problem is None:
         return []

@@ -1,4 +1,4 @@
-"""The training and validation images of a small set in folds, each of which is held out in turn."""
+"""Split the training and validation images of a small set into folds, each of which is held out in turn."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from nas_attn.errors import UsageError
 def folds_of(dataset: Dataset, number: int) -> tuple[int, ...]:
     """The fold of each image, or of each clip, first of the training and then of the validation images.
 
-    What belongs together stays together: the frames of a clip, the images of a declared group, images with the
-    same pixels. The largest of these come first, those of a size in the order of a hash of their names, each into
-    the fold that has the fewest images so far.
+    Frames of a clip, images of a declared group, and images with the same pixels stay together. The largest of
+    these units come first, units of equal size in the order of a hash of their names, and each goes into the fold
+    with the fewest images so far.
 
     Args:
-        dataset: whose training and validation images are taken together.
+        dataset: whose training and validation images are joined.
         number: of folds, from 2.
     Raises:
-        UsageError: there is not something to hold out for each fold.
+        UsageError: there are fewer units than folds.
     """
     pool = joined(dataset.train, dataset.val)
     units = _units(pool)
@@ -48,7 +48,8 @@ def folds_of(dataset: Dataset, number: int) -> tuple[int, ...]:
 
 
 def fold_dataset(dataset: Dataset, folds: Sequence[int], fold: int) -> Dataset:
-    """The data set whose validation images are those of one fold, and its training images those of all others."""
+    """The data set whose validation images are those of one fold, and whose training images are those of all
+    others."""
     pool = joined(dataset.train, dataset.val)
     train, val = parted(folds, fold)
     return replace(dataset, train=chosen(pool, train), val=chosen(pool, val))
@@ -66,14 +67,14 @@ def parted(folds: Sequence[int], fold: int) -> tuple[list[int], list[int]]:
 
 
 def without_validation(dataset: Dataset) -> Dataset:
-    """The data set that trains on its validation images too, and judges on its test images."""
+    """The data set that trains on its validation images too, and is evaluated on its test images."""
     pool = joined(dataset.train, dataset.val)
     digest = hashlib.sha256(f"{dataset.fingerprint} train and val".encode()).hexdigest()
     return replace(dataset, train=pool, val=dataset.test, fingerprint=digest)
 
 
 def joined(one: LabelledImages, other: LabelledImages) -> LabelledImages:
-    """The images of both, one set after the other."""
+    """The images of both sets, one after the other."""
     return LabelledImages(
         on_demand.joined(one.images, other.images),
         on_demand.joined(one.labels, other.labels),
@@ -87,7 +88,7 @@ def joined(one: LabelledImages, other: LabelledImages) -> LabelledImages:
 
 
 def chosen(images: LabelledImages, units: Sequence[int]) -> LabelledImages:
-    """Some of the images, or clips, in the order that is given."""
+    """Some of the images, or clips, in the given order."""
     every = _units(images)
     places = [place for unit in units for place in every[unit]]
     return LabelledImages(
@@ -103,12 +104,12 @@ def chosen(images: LabelledImages, units: Sequence[int]) -> LabelledImages:
 
 
 def _units(images: LabelledImages) -> tuple[range, ...]:
-    """The places of each clip's frames, or of each image."""
+    """The indices of each clip's frames, or of each image."""
     return clip_places(images.clips or (1,) * len(images))
 
 
 def _together(images: LabelledImages, units: Sequence[range]) -> list[list[int]]:
-    """Which units must not be parted, in the order of the first of each."""
+    """The units that must stay together, in the order of the first of each."""
     home = list(range(len(units)))
 
     def root(unit: int) -> int:
@@ -127,7 +128,7 @@ def _together(images: LabelledImages, units: Sequence[range]) -> list[list[int]]
 
 
 def _keys(images: LabelledImages, places: range) -> set[object]:
-    """By what a unit belongs to others: the groups of its images; its pixels, unless they are of one colour."""
+    """What connects a unit to others: the groups of its images, and its pixels, unless they have one colour."""
     found: set[object] = {(images.groups[place],) for place in places if images.groups and images.groups[place]}
     pixels = [images.images[place] for place in places]
     if all(bool((one == one[:, :1, :1]).all()) for one in pixels):

@@ -1,4 +1,4 @@
-"""Images and masks that are in memory, as a folder that a study can find again."""
+"""Write images and masks from memory to a folder that a study can find again."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas_attn.errors import DataError
 from nas_attn.whole_file import whole_file
 
 FOLDER = Path("nas-attn-data")
-"""Below the current folder, so that the same call finds the same data."""
+"""In the current folder, so that the same call finds the same data."""
 _MOST_CLASS, _PAIR = 255, 2
 _LEAST_DIGITS = 5
 
@@ -33,16 +33,16 @@ class _Indexed(Protocol):
 
 
 def folder_of_data(data: object) -> Path:
-    """Write images and masks down, once for the same content, and say where.
+    """Write images and masks to a folder, once for the same content.
 
     Args:
         data: a tuple of images and masks, or a sequence of (image, mask) pairs such as a PyTorch ``Dataset``.
             Tensors are (C, H, W), arrays (H, W) or (H, W, C), of uint8, uint16, or floating numbers from 0 to 1;
-            masks are (H, W), whole numbers, 255 for pixels that do not count. Sizes may differ.
+            masks are (H, W), whole numbers, 255 for ignored pixels. Sizes may differ.
     Returns:
         a folder with images/ and masks/.
     Raises:
-        DataError: something is neither, or has another shape.
+        DataError: the data have another type or shape.
     """
     pairs = [(_image(image, number), _mask(mask, number)) for number, (image, mask) in enumerate(_pairs(data))]
     if not pairs:

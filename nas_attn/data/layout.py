@@ -16,30 +16,31 @@ SPLIT_FOLDERS = {
 }
 SPLITS = ("train", "val", "test")
 FLAT = ""
-"""In place of the name of a split: the files are not put into splits, or their folders say."""
+"""Instead of the name of a split: the files have no splits, or their folders give them."""
 
 Places = tuple[tuple[str, str], ...]
-"""(split, folder or glob from the folder of the data set) pairs."""
+"""(split, folder or glob relative to the folder of the data set) pairs."""
 
 ClassPlaces = tuple[tuple[str, Places], ...]
-"""(class, where its masks are) pairs."""
+"""(class, places of its masks) pairs."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How files lie.
+    """How the files of a folder are arranged.
 
     Args:
         images: where the images are.
         masks: where the masks are.
-        image_suffix: what the names of images have behind what they share with their masks; files without it are
+        image_suffix: suffix of image names after the part that they share with their masks; files without it are
             left out.
-        mask_suffix: likewise of masks; None takes any of the usual ones.
-        clips: whether a folder of a split is a clip; False takes the files of all folders below as stills, None
-            takes a folder for a clip where a split has no file of its own.
-        merges: whether an image may have several masks, which become one.
-        group: regular expression of what in a name says which images belong together; empty where each is alone.
-        of_classes: where each class has masks of its own; empty where a mask holds all classes.
+        mask_suffix: likewise for masks; None accepts any of the usual ones.
+        clips: whether a folder in a split is a clip; False takes the files of all subfolders as still images; None
+            takes a folder as a clip if the split itself has no files.
+        merges: whether an image may have several masks, which are merged.
+        group: regular expression for the part of a name that gives the group of an image; empty if there are no
+            groups.
+        of_classes: where the masks of each class are; empty if a mask contains all classes.
     """
 
     images: Places = ((FLAT, "images"),)
@@ -53,15 +54,15 @@ class Layout:
 
     @property
     def mask_places(self) -> ClassPlaces:
-        """(class, where its masks are) pairs; the class is empty where a mask holds all."""
+        """(class, places of its masks) pairs; the class is empty if a mask contains all classes."""
         return self.of_classes or (("", self.masks),)
 
     @property
     def is_usual(self) -> bool:
-        """Whether images/ and masks/ hold them."""
+        """Whether the files are in images/ and masks/."""
         return (self.images, self.masks) == (Layout.images, Layout.masks) and not self.of_classes
 
 
 def has_wildcard(pattern: str) -> bool:
-    """Whether it is a glob."""
+    """Whether a pattern is a glob."""
     return any(letter in pattern for letter in "*?[")

@@ -1,4 +1,4 @@
-"""What lies in a folder: which files are images, which are masks, and in which split they were put."""
+"""List the files of a folder: images, masks, and their splits."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class ListedFile:
     """An image or mask file.
 
     Args:
-        split: ``train``, ``val`` or ``test``; empty where the files are not put into splits.
-        path: from the folder of the data set.
-        clip: name of the clip of which it is a frame; empty where images are still.
+        split: ``train``, ``val`` or ``test``; empty if the files have no splits.
+        path: relative to the folder of the data set.
+        clip: name of its clip; empty for still images.
         name: by which it is paired, without its suffix.
-        home: what a glob of folders found in its place: names belong together within it; empty elsewhere.
-        of_class: the class of which it is a mask; empty where it is an image, or the mask of all classes.
+        home: the text that a glob of folders matched; only names within it belong together; empty elsewhere.
+        of_class: the class of a mask; empty for an image, or for a mask of all classes.
     """
 
     split: str
@@ -45,7 +45,7 @@ class Listing:
     """All image and mask files of a folder, sorted by path.
 
     Args:
-        images: where the layout says.
+        images: at the places of the layout.
         masks: likewise.
         places: of both, in words.
     """
@@ -56,7 +56,7 @@ class Listing:
 
     @property
     def layout(self) -> str:
-        """How the files are laid out, in words."""
+        """The arrangement of the files, in words."""
         splits = list(dict.fromkeys(entry.split for entry in self.images))
         if splits == [FLAT]:
             return f"{self.places}, not split"
@@ -68,7 +68,7 @@ class Listing:
 
 
 def list_folder(folder: Path, layout: Layout) -> tuple[Listing, list[Problem], list[str]]:
-    """The files of a folder, what is wrong with how they lie, and notes on what was left out.
+    """List the files of a folder, problems of their arrangement, and notes on what was left out.
 
     Args:
         folder: of the data set.
@@ -138,14 +138,14 @@ def _left_out(left_out: Counter[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class _Look:
-    """A look for the images, or for the masks, of a folder.
+    """Lists the images, or the masks, of a folder.
 
     Args:
         folder: of the data set.
-        layout: how its files lie.
-        suffix: of the names that are wanted; None or empty for any.
-        found: takes what is wrong.
-        left_out: takes what was left out, in words.
+        layout: how its files are arranged.
+        suffix: that names must have; None or empty for any.
+        found: list to which problems are added.
+        left_out: to which everything that is left out is added, in words.
     """
 
     folder: Path
@@ -166,7 +166,8 @@ class _Look:
             yield from self._split(split, Path(place))
 
     def _matched(self, split: str, pattern: str) -> Iterator[ListedFile]:
-        """Files that a glob names, by what stands for its wildcards; or those in the folders that it names."""
+        """Files that a glob matches, with the text that its wildcards match; or the files in the folders that it
+        matches."""
         for path, key in matches(self.folder, pattern):
             if not self._is_reached(path):
                 continue
@@ -206,7 +207,7 @@ class _Look:
             yield from self._split(split, path)
 
     def _split(self, split: str, path: Path) -> Iterator[ListedFile]:
-        """The images of a split; where it holds none itself, those of its folders, each of which is a clip."""
+        """The images of a split; if it has none itself, those of its folders, each of which is a clip."""
         if self.layout.clips is False:
             yield from self._stills(split, path)
             return
@@ -225,7 +226,8 @@ class _Look:
     def _stills(
         self, split: str, root: Path, path: Path | None = None, above: frozenset[Path] = frozenset()
     ) -> Iterator[ListedFile]:
-        """The files below a folder, named by their way from it; a folder that is linked into itself is refused."""
+        """The files below a folder, named by their relative paths; a folder that links back to itself is
+        refused."""
         path = path or root
         real = (self.folder / path).resolve()
         if real in above:
@@ -257,7 +259,7 @@ class _Look:
                 yield ListedFile(split, path, clip, stem, home)
 
     def _stem(self, name: str) -> str | None:
-        """The name without the suffix; None where it lacks this."""
+        """The name without the suffix; None if it does not have it."""
         if not self.suffix:
             return name
         if name.endswith(self.suffix) and name != self.suffix:
@@ -269,7 +271,7 @@ class _Look:
         return None
 
     def _children(self, path: Path) -> list[Path]:
-        """What lies directly below a path, hidden files left out."""
+        """The entries of a folder, without hidden files."""
         try:
             names = sorted(name for name in os.listdir(self.folder / path) if not name.startswith("."))
         except OSError as error:
@@ -278,7 +280,7 @@ class _Look:
         return [path / name for name in names if name not in _OF_THE_SYSTEM and self._is_reached(path / name)]
 
     def _is_reached(self, path: Path) -> bool:
-        """Whether there is something where a path leads; a link may leave the folder, for it is the user's own."""
+        """Whether a path leads to something. A link may leave the folder, because the folder is the user's own."""
         try:
             (self.folder / path).resolve(strict=True)
         except PermissionError as error:
@@ -299,7 +301,7 @@ def _without_ending(name: str) -> str:
 
 
 def in_words(name: str) -> list[tuple[int, str]]:
-    """By which names are put into the order that people expect: frame 2 comes before frame 10.
+    """Sort key for the order that people expect: frame 2 comes before frame 10.
 
     >>> sorted(["f10", "f2", "f1"], key=in_words)
     ['f1', 'f2', 'f10']

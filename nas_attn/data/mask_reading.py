@@ -1,4 +1,4 @@
-"""How the values and the colours of a mask file become class values, as ``dataset.yaml`` says."""
+"""Turn the values and colours of a mask file into class values, as ``dataset.yaml`` declares."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ _SHOWN = 4
 
 @dataclass(frozen=True)
 class MaskReading:
-    """What the values in mask files are, where they are no class values themselves.
+    """How to read mask files whose values are not class values themselves.
 
     Args:
-        colours: (colour, class value) pairs; empty where masks are not read by colour.
+        colours: (colour, class value) pairs; empty if masks are not read by colour.
         tolerance: by how much each channel may differ from a declared colour.
-        threshold: grey values above it are class 1, others class 0; None where values are read as they are.
-        instances: values are numbers of objects: all but 0 become class 1.
-        ignored: value that instances leave as it is; None for none.
-        key: of the array in a .npz file; empty where it holds one.
+        threshold: grey values above it are class 1, others class 0; None reads values as they are.
+        instances: whether values are numbers of objects, so that all but 0 become class 1.
+        ignored: value that ``instances`` leaves as it is; None for none.
+        key: of the array in a .npz file; empty if it has a single array.
     """
 
     colours: tuple[tuple[Colour, int], ...] = ()
@@ -39,12 +39,12 @@ class MaskReading:
 
     @property
     def by_colour(self) -> bool:
-        """Masks are read by their colours."""
+        """Whether masks are read by their colours."""
         return bool(self.colours)
 
     @property
     def bears_loss(self) -> bool:
-        """Values near to what was saved are read rightly."""
+        """Whether values near the saved ones are read correctly, so that lossy compression does no harm."""
         return self.threshold is not None or self.tolerance > 0
 
     def of_values(self, mask: Values) -> Values:
@@ -80,7 +80,7 @@ class MaskReading:
 
 
 def merged(masks: list[Values]) -> Values:
-    """Masks (H, W) of one image as one: each pixel has the class value of the last mask that says more than 0."""
+    """Merge the masks (H, W) of one image: each pixel has the class value of the last mask that is not 0 there."""
     first, *others = masks
     for mask in others:
         first = np.where(mask > 0, mask, first)
@@ -88,7 +88,7 @@ def merged(masks: list[Values]) -> Values:
 
 
 def coded(values: Values) -> Codes:
-    """One number for each pixel, in the order of red, green and blue, (H x W,).
+    """One number for each pixel, sorted as red, green and blue, (H x W,).
 
     Args:
         values: (H, W, 3), of 8 or 16 bits.
@@ -99,14 +99,14 @@ def coded(values: Values) -> Codes:
 
 
 def decoded(codes: Codes) -> Colours:
-    """The colours of numbers of ``coded``, (n, 3)."""
+    """The colours of numbers from ``coded``, (n, 3)."""
     bits = 2 * codes.dtype.itemsize
     numbers = codes.astype(np.int64)
     return np.stack([numbers >> shift & (1 << bits) - 1 for shift in (2 * bits, bits, 0)], 1)
 
 
 def counted_colours(values: Values) -> tuple[Colours, npt.NDArray[np.int64]]:
-    """The colours of pixels, (n, 3), in order, and how many pixels have each, (n,).
+    """The colours of pixels, (n, 3), sorted, and the number of pixels with each, (n,).
 
     Args:
         values: (H, W, 3), of any numbers.
@@ -119,6 +119,6 @@ def counted_colours(values: Values) -> tuple[Colours, npt.NDArray[np.int64]]:
 
 
 def shown_colours(colours: Colours) -> str:
-    """The first four of some colours, (n, 3), and how many more there are."""
+    """The first four of some colours, (n, 3), and the number of the others."""
     shown = ", ".join(str(tuple(colour)) for colour in colours[:_SHOWN].tolist())
     return f"{shown} and {len(colours) - _SHOWN} more" if len(colours) > _SHOWN else shown

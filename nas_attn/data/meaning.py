@@ -1,4 +1,4 @@
-"""Which class a value in a mask file stands for, and which classes the masks hold."""
+"""The meaning of mask values: the class of each value, and which classes occur in the masks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _RARE = 0.25
 
 @dataclass(frozen=True)
 class Meaning:
-    """What the values of all masks of a data set stand for.
+    """The meaning of the values of all masks of a data set.
 
     Args:
         classes: names in the order of their indices.
         indices: (value in the mask files, class index) pairs.
-        ignore_index: value of pixels that count for nothing; None where there is none.
+        ignore_index: value of ignored pixels; None if there is none.
     """
 
     classes: tuple[str, ...]
@@ -47,7 +47,7 @@ class Meaning:
         return table[mask]
 
     def count(self, counts: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], int]:
-        """Pixels of each class, and ignored ones; unknown values are left out."""
+        """Numbers of pixels of each class, and of ignored ones; unknown values are left out."""
         of_value, indices = dict(counts), dict(self.indices)
         pixels = [0] * len(self.classes)
         for value, index in indices.items():
@@ -55,17 +55,17 @@ class Meaning:
         return tuple(pixels), 0 if self.ignore_index is None else of_value.get(self.ignore_index, 0)
 
     def labelled(self, counts: Iterable[tuple[int, int]]) -> int:
-        """Pixels of all classes."""
+        """Number of pixels of all classes."""
         return sum(self.count(counts)[0])
 
 
 def find_meaning(
     examined: Sequence[Examined], declaration: Declaration
 ) -> tuple[Meaning | Overlapping | None, list[Problem], list[str]]:
-    """The meaning as declared, or as the values suggest; None where they suggest nothing.
+    """The meaning as declared, or as inferred from the values; None if it cannot be inferred.
 
-    With nothing declared, 0 and 255 are background and foreground, and 0..K-1 are K classes; only the
-    training masks are asked.
+    Without a declaration, 0 and 255 are background and foreground, and 0..K-1 are K classes. Only the training
+    masks are used for this.
     """
     training = _of_split(examined, "train")
     values = {value for each in training for value, _ in each.counts}
@@ -96,7 +96,7 @@ def find_meaning(
 def _overlapping(
     examined: Sequence[Examined], declaration: Declaration
 ) -> tuple[Overlapping | None, list[Problem], list[str]]:
-    """The same where classes may overlap."""
+    """The meaning if classes may overlap."""
     if declaration.classes is None:
         return None, [], []
     meaning, training = Overlapping(declaration.classes, declaration.ignore_index), _of_split(examined, "train")
@@ -127,8 +127,9 @@ def _declared(declaration: Declaration, classes: tuple[str, ...], values: set[in
 def _look_like_objects(training: Sequence[Examined], ignored: int | None) -> bool:
     """Whether the values look like numbers of objects.
 
-    Objects are numbered from 1 in each image, so that an image holds 1 to as many as it has, and images differ in
-    how many these are; classes have gaps. Or there are very many values, most of them in few images.
+    Objects are numbered from 1 in each image, so an image has the values 1 to its number of objects, and these
+    numbers differ between images, while classes have gaps. Or there are very many values, most of them in few
+    images.
 
     Args:
         training: the training images.
@@ -187,7 +188,7 @@ def _of_split(examined: Sequence[Examined], split: str) -> list[Examined]:
 
 
 def _rarest(training: Sequence[Examined]) -> str:
-    """A hint at the mask whose value is the odd one out, where a single file holds it."""
+    """A hint at the mask with an unusual value, if it occurs in a single file."""
     files: dict[int, list[Examined]] = {}
     for each in training:
         for value, _ in each.counts:
@@ -227,13 +228,13 @@ def _choice(meaning: Meaning) -> str:
 
 
 def _absent(examined: Sequence[Examined], meaning: Meaning | Overlapping) -> list[str]:
-    """The classes that no mask holds; none where there is no mask."""
+    """The classes that occur in no mask; empty if there is no mask."""
     totals = map(sum, zip(*(meaning.count(each.counts)[0] for each in examined), strict=True))
     return [name for name, total in zip(meaning.classes, totals, strict=False) if total == 0]
 
 
 def _is_blank(chosen: Sequence[Examined], meaning: Meaning | Overlapping) -> bool:
-    """Whether there are masks, and none holds any class."""
+    """Whether there are masks, but none of them contains any class."""
     return bool(chosen) and len(_absent(chosen, meaning)) == len(meaning.classes)
 
 
@@ -252,7 +253,7 @@ def _unmeasured(chosen: Sequence[Examined], meaning: Meaning | Overlapping, spli
 
 
 def _unjudged(examined: Sequence[Examined], meaning: Meaning) -> list[Problem]:
-    """Validation masks without a pixel to judge by."""
+    """Validation masks in which all pixels are ignored."""
     if meaning.ignore_index is None or not _is_blank(_of_split(examined, "val"), meaning):
         return []
     line = f"every pixel of the val masks is ignored ({meaning.ignore_index}): nothing can be compared; label some"
@@ -273,7 +274,7 @@ def _lacking(examined: Sequence[Examined], classes: Sequence[str]) -> list[str]:
 
 
 def _apart(training: Sequence[Examined]) -> list[str]:
-    """That no pixel has two classes, so that plain masks would say the same."""
+    """That no pixel has two classes, so that ordinary masks would be enough."""
     codes = {code for each in training for code, _ in each.counts} - {IGNORED}
     if not codes or any(code & (code - 1) for code in codes):
         return []

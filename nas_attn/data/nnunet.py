@@ -1,4 +1,4 @@
-"""What the ``dataset.json`` of a folder in nnU-Net's raw layout says, as fields of ``dataset.yaml``."""
+"""Convert the ``dataset.json`` of a folder in nnU-Net's raw layout to fields of ``dataset.yaml``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _FIRST_CHANNEL = "_0000"
 
 
 def declared_by_nnunet(folder: Path, values: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The fields that read it; None where it is no such folder.
+    """The fields that read the folder; None if it has not this layout.
 
-    Labels that are numbers are classes, ``ignore`` is what is ignored; regions, which are lists of labels, are no
-    classes of a pixel. Of each image the first channel's file is read, which holds all channels of PNG and TIFF.
+    Labels that are numbers are classes, and ``ignore`` is the ignored label. Regions, which are lists of labels,
+    are not classes of a pixel. For each image, the first channel's file is read, which contains all channels of
+    PNG and TIFF.
 
     Args:
         folder: with imagesTr/ and labelsTr/.

@@ -1,4 +1,4 @@
-"""Tensors that are made when they are asked for, and not kept: a set need not fit into memory."""
+"""Tensors that are made on access and not kept, so that a set need not fit into memory."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from typing import TypeVar, overload
 from torch import Tensor
 
 _MOST_THREADS = 8
-"""Each thread holds an image and copies of it: one for each core of a large machine would fill its memory."""
+"""Each thread holds an image and copies of it, so one thread per core of a large machine would fill its memory."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class OnDemand(Sequence[Tensor]):
-    """A sequence that makes its items anew each time.
+    """A sequence that makes its items on each access.
 
     Args:
-        make: the item of a number.
-        length: how many there are.
+        make: returns the item of a number.
+        length: number of items.
     """
 
     make: Callable[[int], Tensor]
@@ -45,26 +45,26 @@ class OnDemand(Sequence[Tensor]):
 
 
 def picked(tensors: Sequence[Tensor], places: Sequence[int]) -> Sequence[Tensor]:
-    """Some of the tensors, in the order that is given; none is made for it."""
+    """Some of the tensors, in the given order, without making any."""
     return OnDemand(partial(_at, tensors, places), len(places))
 
 
 def joined(one: Sequence[Tensor], other: Sequence[Tensor]) -> Sequence[Tensor]:
-    """The tensors of both, one after the other; none is made for it."""
+    """The tensors of both, one after the other, without making any."""
     return OnDemand(partial(_of_both, one, other), len(one) + len(other))
 
 
 def n_threads() -> int:
-    """How many images are decoded at once."""
+    """Number of images that are decoded in parallel."""
     return min(_MOST_THREADS, os.cpu_count() or 1)
 
 
 def in_turn(make: Callable[[int], T], number: int) -> Iterator[T]:
-    """What a function gives for 0, 1, 2 ..., by threads that are only a few ahead of who takes it.
+    """The results of a function for 0, 1, 2 ..., from threads that are only a few results ahead.
 
     Args:
         make: called in several threads.
-        number: how often.
+        number: of calls.
     """
     waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(n_threads()) as pool:

@@ -1,4 +1,4 @@
-"""Masks of classes that may overlap: from files to one number for each pixel, and what such numbers mean."""
+"""Masks of classes that may overlap: from files to one number for each pixel, and the meaning of these numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nas_attn.data.picture import mask_values
 from nas_attn.data.raster import Unreadable, Values, read_raster
 
 MOST_OVERLAPPING = 30
-"""Classes that may overlap: so many fit into 31 bits beside the one that stands for 'ignored'."""
+"""Maximum number of overlapping classes: as many as fit into 31 bits next to the one for 'ignored'."""
 MOST_IN_A_BYTE = 7
 _IGNORED_BIT = 7
 
@@ -25,7 +25,7 @@ class Overlapping:
 
     Args:
         classes: names in the order of their indices.
-        ignore_index: value in the mask files of pixels that count for nothing; None where there is none.
+        ignore_index: value of ignored pixels in the mask files; None if there is none.
     """
 
     classes: tuple[str, ...]
@@ -33,31 +33,31 @@ class Overlapping:
     multi_label = True
 
     def translate(self, mask: Values) -> Values:
-        """The mask as it is."""
+        """The mask, unchanged."""
         return mask
 
     def count(self, counts: Iterable[tuple[int, int]]) -> tuple[tuple[int, ...], int]:
-        """Pixels of each class, and ignored ones."""
+        """Numbers of pixels of each class, and of ignored ones."""
         of_code = dict(counts)
         ignored = of_code.pop(IGNORED, 0)
         bits = (1 << bit_of(index) for index in range(len(self.classes)))
         return tuple(sum(number for code, number in of_code.items() if code & bit) for bit in bits), ignored
 
     def labelled(self, counts: Iterable[tuple[int, int]]) -> int:
-        """Pixels that are not ignored."""
+        """Number of pixels that are not ignored."""
         return sum(number for code, number in counts if code != IGNORED)
 
 
 def class_masks(
     path: Path, of_class: int | None, classes: Sequence[str], reading: MaskReading
 ) -> list[tuple[int, Values]]:
-    """The classes of which a file holds masks, each with its mask (H, W): 0 where it is not, 255 where ignored.
+    """The classes of which a file contains masks, each with its mask (H, W): 0 for absent, 255 for ignored.
 
     Args:
         path: of the file.
-        of_class: the index of its class; None where its channels are the masks of all classes.
+        of_class: the index of its class; None if its channels are the masks of all classes.
         classes: the names of all classes.
-        reading: what its values are.
+        reading: of its values.
     Raises:
         Unreadable: it cannot be used.
     """
@@ -77,7 +77,7 @@ def class_masks(
 
 
 def _presence(mask: Values, reading: MaskReading) -> Values:
-    """1 where a class is, 0 where it is not, 255 where ignored."""
+    """1 where a class is present, 0 where it is absent, 255 where ignored."""
     values = np.unique(mask)
     present = [value for value in values.tolist() if value != 0 and value != reading.ignored]
     if len(present) > 1:
@@ -97,7 +97,7 @@ def coded_classes(masks: Iterable[tuple[int, Values]], shape: tuple[int, ...], n
     """The classes of each pixel as bits of one number; 255 where the mask of any class is ignored.
 
     Args:
-        masks: (index of the class, mask) pairs; several of a class become one, and one that has none is absent.
+        masks: (index of the class, mask) pairs; several of a class are merged, and a class without one is absent.
         shape: H and W.
         n_classes: K.
     Returns:
@@ -115,7 +115,7 @@ def coded_classes(masks: Iterable[tuple[int, Values]], shape: tuple[int, ...], n
 def bit_of(index: int) -> int:
     """The bit that says whether a pixel has a class.
 
-    No class has bit 7, so that 255, which marks ignored pixels, is never a set of classes.
+    No class has bit 7, so 255, which marks ignored pixels, is never a set of classes.
 
     >>> [bit_of(index) for index in (0, 6, 7)]
     [0, 6, 8]

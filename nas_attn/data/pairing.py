@@ -1,4 +1,4 @@
-"""Which mask belongs to which image: by names only, no file is opened."""
+"""Pair images and masks by their names; no file is opened."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nas_attn.data.problem import Problem, Sort, printable
 MASK_SUFFIXES = ("", "_mask", "_seg", "_label")
 
 _Home = tuple[str, str, str]
-"""Split, clip and what a glob of folders found, within which names belong together."""
+"""Split, clip, and the text that a glob of folders matched; only names with the same home belong together."""
 _Named = Mapping[str, list[ListedFile]]
 
 
@@ -25,13 +25,13 @@ class ImagePair:
     """An image and its mask.
 
     Args:
-        split: ``train``, ``val`` or ``test``; empty where they were not put into splits.
-        name: of the image file, without its ending; behind that of its clip where it is a frame.
-        image: path of the image, from the folder of the data set.
-        mask: path of the mask, from the folder of the data set.
-        clip: name of the clip of which it is a frame; empty where images are still.
-        more: further masks of the image, which become one with the first.
-        of_classes: the index of the class of each mask; empty where a mask holds all classes.
+        split: ``train``, ``val`` or ``test``; empty if the files have no splits.
+        name: of the image file, without its suffix; for a frame, after the name of its clip.
+        image: path of the image, relative to the folder of the data set.
+        mask: path of the mask, relative to the folder of the data set.
+        clip: name of its clip; empty for still images.
+        more: further masks of the image, which are merged with the first.
+        of_classes: the index of the class of each mask; empty if a mask contains all classes.
     """
 
     split: str
@@ -49,9 +49,9 @@ class ImagePair:
 
 
 def pairs_of(listing: Listing, layout: Layout) -> tuple[list[ImagePair], list[Problem]]:
-    """All images with their masks, and which files have no partner or several.
+    """All images with their masks, and the files without a partner or with several.
 
-    Of an image that has no mask of some class this class is absent; one that has no mask at all is a problem.
+    If an image has no mask of some class, this class is absent there. An image without any mask is a problem.
     """
     if not layout.of_classes:
         return _pair_up(listing, layout)
@@ -73,12 +73,12 @@ def pairs_of(listing: Listing, layout: Layout) -> tuple[list[ImagePair], list[Pr
 def _pair_up(
     listing: Listing, layout: Layout, *, all_masked: bool = True
 ) -> tuple[list[ImagePair], list[Problem]]:
-    """All pairs in the order of their images, and which files have no partner or several.
+    """All pairs in the order of their images, and the files without a partner or with several.
 
-    An image without a mask is a problem only where ``all_masked`` says that each must have one.
+    An image without a mask is a problem only if ``all_masked`` requires one for each image.
 
-    The mask of ``a.jpg`` is ``a``, ``a_mask``, ``a_seg`` or ``a_label`` with any ending, or what the layout says.
-    Names are compared in Unicode's composed form (NFC): what was packed on macOS has them decomposed.
+    The mask of ``a.jpg`` is ``a``, ``a_mask``, ``a_seg`` or ``a_label`` with any suffix, or as the layout says.
+    Names are compared in Unicode's composed form (NFC), because macOS stores them decomposed.
     """
     pairs: list[ImagePair] = []
     found: list[Problem] = []
@@ -137,7 +137,8 @@ def _partners(
 
 
 def _parts(images: _Named, masks: _Named) -> dict[str, list[str]]:
-    """Masks named after an image and something behind it, ``a_01`` after ``a``: of the longest such name."""
+    """Masks whose names consist of an image's name and a suffix, such as ``a_01`` for ``a``; each belongs to the
+    longest such name."""
     parts: dict[str, list[str]] = defaultdict(list)
     for name in masks:
         heads = [name[: match.start()] for match in re.finditer(r"[-_. ]", name)]
@@ -167,7 +168,7 @@ def _repeated(images: _Named) -> list[Problem]:
 
 
 def _unmatched(image: ListedFile, candidates: list[ListedFile], layout: Layout) -> str:
-    """Why an image has not its one mask."""
+    """Why an image does not have exactly one mask."""
     if candidates:
         masks = ", ".join(printable(entry.path) for entry in candidates[:4])
         return f"{printable(image.path)}: several masks: {masks}; keep one, or 'instances: true' makes them one"

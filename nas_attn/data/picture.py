@@ -1,4 +1,4 @@
-"""An image file as channels, and a mask file as one plane of values."""
+"""Read an image file as channels, and a mask file as one plane of values."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LOSSY = (
 
 
 def read_image(path: Path, channels: int | None = None) -> Tensor:
-    """One image file, read as the images of a data set are: (C, H, W), uint8, or int32 for 16 bits.
+    """Read one image file in the same way as the images of a data set: (C, H, W), uint8, or int32 for 16 bits.
 
     Args:
         path: of an image file.
-        channels: wanted C; grey becomes RGB, and RGB with equal channels grey; a channel of opacity is kept
-            where it makes up the number, and else dropped. None takes what is there.
+        channels: wanted C; grey becomes RGB, and RGB with equal channels grey. An alpha channel is kept if it
+            completes the number, and dropped otherwise. None takes the channels of the file.
     Raises:
         DataError: the file cannot be read, or has other channels.
     """
@@ -44,7 +44,7 @@ def read_image(path: Path, channels: int | None = None) -> Tensor:
 
 
 def as_tensor(image: Values) -> Tensor:
-    """The same values as uint8, or as int32 where they have 16 bits."""
+    """The same values as uint8, or as int32 if they have 16 bits."""
     return torch.from_numpy(image if image.dtype == np.uint8 else image.astype(np.int32))
 
 
@@ -54,26 +54,26 @@ def is_grey(image: Values) -> bool:
 
 
 def can_have_channels(channels: int, grey: bool, wanted: int) -> bool:
-    """Whether an image can be brought to the wanted channels without losing or inventing anything."""
+    """Whether an image can be converted to the wanted channels without losing or inventing anything."""
     return (
         channels == wanted or (channels, wanted) == (_GREY, _RGB) or (grey and (channels, wanted) == (_RGB, _GREY))
     )
 
 
 def with_channels(image: Values, channels: int) -> Values:
-    """An image (C, H, W) with so many channels: grey repeated, or the first of equal ones."""
+    """An image (C, H, W) with the wanted channels: grey repeated, or the first of equal ones."""
     if image.shape[0] == channels:
         return image
     return np.repeat(image, channels, axis=0) if image.shape[0] == _GREY else image[:channels]
 
 
 def image_values(path: Path, channels: int | None = None, key: str = "") -> tuple[Values, tuple[str, ...]]:
-    """An image (C, H, W), uint8 or uint16, and what was done to it.
+    """An image (C, H, W), uint8 or uint16, and how it was converted.
 
     Args:
         path: of the file.
-        channels: wanted C, where it is known: it says what becomes of a channel of opacity.
-        key: of the array in a .npz file; empty where it holds one.
+        channels: wanted C, if it is known; it decides whether an alpha channel is kept.
+        key: of the array in a .npz file; empty if it has a single array.
     Raises:
         Unreadable: it cannot be used.
     """
@@ -99,7 +99,7 @@ def mask_values(path: Path, reading: MaskReading) -> tuple[Values, Palette]:
 
     Args:
         path: of the file.
-        reading: what its values are.
+        reading: of its values.
     Raises:
         Unreadable: it cannot be used.
     """
@@ -124,7 +124,7 @@ def mask_values(path: Path, reading: MaskReading) -> tuple[Values, Palette]:
 
 
 def _whole(mask: Values, reading: MaskReading) -> Values:
-    """Floating numbers that are whole as such; a threshold takes any."""
+    """Floating numbers as whole ones if they are; with a threshold, any numbers."""
     if mask.dtype != np.float32 or reading.threshold is not None:
         return mask
     if (mask != np.rint(mask)).any() or mask.min() < 0 or mask.max() > _MOST:
@@ -154,7 +154,7 @@ def _resolved(raster: Raster) -> Values:
 
 
 def _brightness(values: Values) -> Values:
-    """From 0 to 1, as 16 bits."""
+    """Brightness from 0 to 1, as 16 bits."""
     if values.min() < 0 or values.max() > 1:
         raise Unreadable(
             f"holds floating numbers from {values.min():.4g} to {values.max():.4g}; brightness in floating "
@@ -164,7 +164,7 @@ def _brightness(values: Values) -> Values:
 
 
 def _used(palette: Values | None, mask: Values) -> Palette:
-    """The colours of the indices in use; one beyond the palette has none."""
+    """The colours of the indices in use; an index beyond the palette has none."""
     if palette is None:
         return ()
     used = [index for index in np.unique(mask).tolist() if index < len(palette)]
@@ -172,7 +172,7 @@ def _used(palette: Values | None, mask: Values) -> Palette:
 
 
 def _wanted(raster: Raster, channels: int | None) -> Values:
-    """The channels, with that of opacity where it makes up the wanted number."""
+    """The channels, including the alpha channel if it completes the wanted number."""
     if not raster.has_alpha or channels == raster.values.shape[2]:
         return raster.values
     number = raster.values.shape[2]

@@ -1,4 +1,4 @@
-"""Where images and masks are expected, and where they seem to lie in a folder that has no images/ and masks/."""
+"""Where images and masks are expected, and where they may be in a folder without images/ and masks/."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _LEAST_ALIKE = 3
 Place = Mapping[str, object]
 """Fields ``images`` and ``masks`` of ``dataset.yaml``."""
 _Pairs = dict[str, tuple[Path, tuple[str, str]]]
-"""Of a split the folder that holds both, and the names of the folders of images and of masks in it."""
+"""For each split, the folder that contains both, and the names of its folders of images and of masks."""
 
 
 def likely_places(folder: Path) -> Iterator[Place]:
-    """Where they may be, the likeliest first: by the names that folders usually have."""
+    """Places where they may be, the likeliest first, by usual names of folders."""
     for home in _folders(folder):
         pair, splits = _pair(folder, home), _pairs_of_splits(folder, home)
         if pair and splits and "train" not in splits:  # other splits beside it, such as test/images
@@ -55,7 +55,7 @@ def likely_places(folder: Path) -> Iterator[Place]:
 
 
 def class_places(folder: Path) -> Iterator[Place]:
-    """A folder of masks for each class, as masks/vessel and masks/disc, that have the names of images."""
+    """A folder of masks for each class, such as masks/vessel and masks/disc, with the names of images."""
     for home in _folders(folder):
         pair = _pair(folder, home)
         if pair is None:
@@ -71,7 +71,7 @@ def class_places(folder: Path) -> Iterator[Place]:
 
 
 def missing_places(folder: Path, missing: list[str], layout: Layout) -> str:
-    """That a folder lacks places, what it has instead, and what was perhaps meant."""
+    """An error message that a folder lacks places, with its content and a suggestion."""
     lacking = " and no ".join(f"{printable(part)}/" for part in missing)
     if not layout.is_usual:
         return f"{printable(folder)}: no {lacking}, where dataset.yaml says; found {_contents(folder)}"
@@ -99,12 +99,13 @@ def _nested(folder: Path) -> Path | None:
 
 
 def _holds_images(folder: Path) -> bool:
-    """Whether it does; a folder that may not be looked into, such as those in /proc, is not a suggestion."""
+    """Whether a folder contains images. A folder that cannot be listed, such as those in /proc, is not
+    suggested."""
     return any(Path(name).suffix.lower() in ENDINGS for name in names_in(folder))
 
 
 def _stems(folder: Path) -> set[str]:
-    """Names of the files of a folder that may be split into folders, without their endings."""
+    """Names of the files of a folder that may have split folders, without their suffixes."""
     parts = [folder, *(folder / name for name in names_in(folder) if name.lower() in SPLIT_FOLDERS)]
     names = (Path(name) for part in parts for name in names_in(part) if not name.startswith("."))
     return {name.stem for name in names if name.suffix.lower() in ENDINGS}
@@ -149,7 +150,7 @@ def _place(home: Path, pair: tuple[str, str]) -> Place:
 
 
 def _each_apart(folder: Path, home: Path) -> Place | None:
-    """A folder for each image: ID/images and ID/masks."""
+    """One folder for each image: ID/images and ID/masks."""
     pairs = [pair for name in names_in(folder / home)[:_MOST_FOLDERS] if (pair := _pair(folder, home / name))]
     if len(pairs) < _LEAST_ALIKE or len(set(pairs)) != 1:
         return None

@@ -1,4 +1,4 @@
-"""What is wrong with a data set, one line each, in names that are safe to print."""
+"""Problems of a data set, one line each, with names that are safe to print."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EXAMPLES = 2
 
 
 class Sort(Enum):
-    """What a problem is about; many of one sort are folded."""
+    """The subject of a problem; many problems of one sort are folded."""
 
     LAYOUT = "layout"
     CLOSED = "permission"
@@ -37,11 +37,11 @@ class Sort(Enum):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem.
 
     Args:
-        sort: what it is about.
-        line: where, what, and what would be right, in one printable line.
+        sort: its subject.
+        line: where it is, what is wrong and what would be right, in one printable line.
     """
 
     sort: Sort
@@ -49,7 +49,7 @@ class Problem:
 
 
 def first_few(names: Sequence[object], most: int) -> str:
-    """Names that are safe to print, and how many more there are.
+    """The first names, safe to print, and the number of the others.
 
     >>> first_few(["a", "b", "c", "d"], 2)
     'a, b and 2 more'
@@ -59,7 +59,8 @@ def first_few(names: Sequence[object], most: int) -> str:
 
 
 def folded(problems: Iterable[Problem]) -> tuple[str, ...]:
-    """The lines of the problems; of many that differ in names and numbers only two, and of a sort only 30."""
+    """The lines of the problems: at most two of those that only differ in names and numbers, and at most 30 of a
+    sort."""
     lines: list[str] = []
     seen: Counter[Sort] = Counter()
     groups: dict[tuple[Sort, str], list[Problem]] = {}
@@ -82,5 +83,5 @@ def folded(problems: Iterable[Problem]) -> tuple[str, ...]:
 
 
 def _cause(line: str) -> str:
-    """A line without its names of files and its numbers: equal for equal causes."""
+    """A line without names of files and numbers, so that equal causes have equal texts."""
     return re.sub(r"'[^']*'|\S*[/.]\w\S*|\d+", "*", line)

@@ -1,4 +1,4 @@
-"""The ``dataset.yaml`` that would read a folder which fails for a constant only: a suffix, a threshold."""
+"""Propose a ``dataset.yaml`` for a folder that only lacks a constant, such as a suffix or a threshold."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _MOST_STEPS = 6
 _MOST_COLOURS = 32
 _MOST_VALUES = 24
 _AT_ENDS = 0.8
-"""Share of the pixels that a grey mask of two classes has near black and white, but for its edges."""
+"""Share of the pixels of a grey mask of two classes that are near black and white; the others are its edges."""
 
 
 def propose(folder: Path, longest_side: int | None = None) -> str | None:
-    """The text of a ``dataset.yaml`` with which a folder has no problem; None where none is found.
+    """The text of a ``dataset.yaml`` with which a folder has no problem; None if none is found.
 
     Args:
-        folder: that fails as it is.
-        longest_side: as for ``read_folder``.
+        folder: that has problems as it is.
+        longest_side: as in ``read_folder``.
     """
     if is_file(folder / JSON_NAME) and not is_file(folder / YAML_NAME):
         return None  # what it says would no longer be read
@@ -46,12 +46,12 @@ def propose(folder: Path, longest_side: int | None = None) -> str | None:
 
 
 def added_lines(folder: Path, text: str) -> tuple[str, ...]:
-    """Of a proposed text the lines that the folder's own ``dataset.yaml`` lacks."""
+    """The lines of a proposed text that the folder's own ``dataset.yaml`` lacks."""
     return tuple(text.removeprefix(_written(folder)).splitlines())
 
 
 def _written(folder: Path) -> str:
-    """What ``dataset.yaml`` holds already, ending with a line's end; empty where there is none."""
+    """The content of ``dataset.yaml``, ending with a line break; empty if there is none."""
     try:
         text = (folder / YAML_NAME).read_text("utf-8") if is_file(folder / YAML_NAME) else ""
     except (OSError, UnicodeDecodeError):
@@ -60,7 +60,7 @@ def _written(folder: Path) -> str:
 
 
 def _starts(folder: Path, written: str) -> Iterator[Fields]:
-    """Nothing more than what is written, then the places that are likely."""
+    """First only the existing fields, then likely places."""
     yield {}
     declaration, wrong, _ = declared_by(written) if written else (Declaration(), [], [])
     if declaration.layout.is_usual and not wrong:
@@ -69,7 +69,7 @@ def _starts(folder: Path, written: str) -> Iterator[Fields]:
 
 
 def _completed(folder: Path, written: str, fields: Fields, longest_side: int | None) -> str | None:
-    """The text in which one constant after the other is added, until nothing is wrong."""
+    """Add one constant after the other until nothing is wrong, and return the text."""
     found = dict(fields)
     for _ in range(_MOST_STEPS):
         text = written + _text(found)
@@ -86,7 +86,7 @@ def _completed(folder: Path, written: str, fields: Fields, longest_side: int | N
 
 
 def _text(fields: Fields) -> str:
-    """As YAML, a field to a line; JSON is YAML."""
+    """Fields as YAML, one per line; JSON is YAML."""
     return "".join(f"{name}: {_value(value)}\n" for name, value in fields.items())
 
 
@@ -101,7 +101,7 @@ def _value(value: object) -> str:
 
 
 def _tells(survey: Survey, *words: str) -> bool:
-    """Whether a problem holds all of the words."""
+    """Whether a problem contains all of the words."""
     return any(all(word in problem.line for word in words) for problem in survey.problems)
 
 
@@ -110,7 +110,7 @@ def _has(survey: Survey, sort: Sort) -> bool:
 
 
 def _stills(survey: Survey) -> Fields | None:
-    """Folders that are no clips."""
+    """Folders that are not clips."""
     nested = _tells(survey, "unknown split folder") or _tells(survey, "is a folder, where an image file")
     clips = _tells(survey, "frames of one clip differ in size") or _tells(survey, "is a frame of a clip and")
     clips = clips or (_has(survey, Sort.PAIRING) and any(entry.clip for entry in survey.listing.images))
@@ -118,7 +118,7 @@ def _stills(survey: Survey) -> Fields | None:
 
 
 def _suffixes(survey: Survey) -> Fields | None:
-    """What names of images and masks have behind what they share."""
+    """The suffixes of the names of images and masks after their common part."""
     if not _has(survey, Sort.PAIRING):
         return None
     listing, tails = survey.listing, Counter[tuple[str, str]]()
@@ -139,7 +139,7 @@ def _home(entry: ListedFile) -> tuple[str, str, str]:
 
 
 def _tails(image: str, masks: list[str]) -> set[tuple[str, str]]:
-    """What is left of an image's name and of the masks' whose beginning is most like it."""
+    """The rest of an image's name and of the mask's with the longest common beginning."""
     lengths = {mask: _shared(image, mask) for mask in masks}
     longest = max(lengths.values(), default=0)
     tails = {(image[longest:], mask[longest:]) for mask, length in lengths.items() if length == longest > 0}
@@ -147,7 +147,7 @@ def _tails(image: str, masks: list[str]) -> set[tuple[str, str]]:
 
 
 def _shared(one: str, other: str) -> int:
-    """Number of letters with which both names begin, less a separator at their end."""
+    """Length of the common beginning of both names, without a separator at its end."""
     pairs = enumerate(zip(one, other, strict=False))
     length = next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
     both_go_on = length < min(len(one), len(other))
@@ -155,7 +155,7 @@ def _shared(one: str, other: str) -> int:
 
 
 def _instances(survey: Survey) -> Fields | None:
-    """Numbers of objects, or a mask for each object."""
+    """Numbers of objects, or one mask for each object."""
     objects = _tells(survey, "look like numbers of objects") or _tells(survey, "if they number objects")
     several = _tells(survey, "several masks")
     if _tells(survey, "mask without image", "no image is named"):
@@ -164,7 +164,7 @@ def _instances(survey: Survey) -> Fields | None:
 
 
 def _alpha(survey: Survey) -> Fields | None:
-    """A channel of opacity: dropped from PNG and the like, kept as a band of TIFF."""
+    """An alpha channel: dropped from PNG and the like, kept as a band of TIFF."""
     for entry in survey.listing.images if _tells(survey, "alpha channel that varies") else ():
         try:
             raster = read_raster(Path(survey.report.folder) / entry.path)
@@ -177,7 +177,7 @@ def _alpha(survey: Survey) -> Fields | None:
 
 
 def _colours(survey: Survey) -> Fields | None:
-    """The colours of masks, the most frequent one the background."""
+    """The colours of masks, with the most frequent one as the background."""
     if not (_tells(survey, "coded in colours") or _has(survey, Sort.PALETTE)):
         return None
     counted: Counter[tuple[int, ...]] = Counter()
@@ -204,7 +204,7 @@ def _colours_of(path: Path) -> Counter[tuple[int, ...]]:
 
 
 def _threshold(survey: Survey) -> Fields | None:
-    """Grey masks of two classes whose edges, or whose compression, left values between."""
+    """Grey masks of two classes with intermediate values from edges or compression."""
     if _tells(survey, "is compressed with loss") or _tells(survey, "the mask of a class has two"):
         return {"threshold": 127}
     counts = _counts(survey)
@@ -218,7 +218,7 @@ def _threshold(survey: Survey) -> Fields | None:
 
 
 def _values(survey: Survey) -> Fields | None:
-    """Values with gaps, and 255 for what is ignored."""
+    """Values with gaps, and 255 for ignored pixels."""
     if _tells(survey, "if 255 marks pixels to ignore"):
         return {"ignore_index": 255}
     counts = _counts(survey)

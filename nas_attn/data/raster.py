@@ -1,4 +1,4 @@
-"""What an image file holds, value for value: nothing is scaled, flattened or repaired."""
+"""Read the exact values of an image file; nothing is scaled, flattened or repaired."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Values = npt.NDArray[Any]
 """An array of uint8 or uint16."""
 
 _PARSING = threading.Lock()
-"""NumPy parses an array's header as Python, which two threads of Python 3.11 cannot do at once: now and then one
-of them is told that its recursion depth is wrong (python/cpython#106905)."""
+"""NumPy parses an array's header as Python, which two threads of Python 3.11 cannot do at the same time: sometimes
+one of them fails with a wrong recursion depth (python/cpython#106905)."""
 _SIGNATURES = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -71,10 +71,10 @@ class Raster:
 
     Args:
         values: (H, W, C), uint8, uint16 or float32.
-        palette: (256, 3) or so, uint8, where the values are indices into it.
+        palette: about (256, 3), uint8, if the values are indices into it.
         has_alpha: whether the last channel is opacity.
-        is_lossy: whether the values are only near to what was saved.
-        is_turned: whether it was turned as its orientation tag said.
+        is_lossy: whether the values are only near the saved ones.
+        is_turned: whether it was turned according to its orientation tag.
         has_pages: whether its channels are the pages of a file.
     """
 
@@ -87,13 +87,13 @@ class Raster:
 
 
 def read_raster(path: Path, key: str = "") -> Raster:
-    """Read an image file or array; its content counts, not its ending.
+    """Read an image file or array. Its content matters, not its suffix.
 
     Args:
         path: of the file.
-        key: of the array in a .npz file; empty where it holds one.
+        key: of the array in a .npz file; empty if it has a single array.
     Raises:
-        Unreadable: it is none of them, is damaged, is too large, or holds what is not supported.
+        Unreadable: it is not an image or array, is damaged, is too large, or contains something unsupported.
     """
     with path.open("rb") as file:
         head = file.read(64)
@@ -123,7 +123,7 @@ def read_raster(path: Path, key: str = "") -> Raster:
 
 
 def _is_deep_colour(head: bytes) -> bool:
-    """Whether a PNG has 16 bits and several channels, which Pillow would cut to 8 bits without a word."""
+    """Whether a PNG has 16 bits and several channels, which Pillow would silently reduce to 8 bits."""
     if len(head) < _PNG_HEADER.size:
         raise Unreadable("is damaged: it ends within its header")
     chunk, width, height, bits, colour = _PNG_HEADER.unpack_from(head)
@@ -140,7 +140,7 @@ def _read_deep_png(path: Path, has_alpha: bool) -> Raster:
 
 
 def _turned(raster: Raster, orientation: object) -> Raster:
-    """As the tag says that it is to be looked at (TIFF 6.0, tag 274)."""
+    """Turn an image as its orientation tag says (TIFF 6.0, tag 274)."""
     if orientation not in _TURNS:
         return raster
     transposed, rows, columns = _TURNS[orientation]
@@ -170,12 +170,12 @@ def _read_with_pillow(path: Path, kind: str) -> Raster:
 
 
 def _is_lossy_webp(path: Path) -> bool:
-    """Whether it holds a VP8 picture, in place of a lossless VP8L."""
+    """Whether it contains a VP8 picture instead of a lossless VP8L."""
     return b"VP8L" not in path.read_bytes()[:4096]
 
 
 def _read_array(path: Path, key: str) -> Raster:
-    """A NumPy array of (H, W), (H, W, C) or (C, H, W); the shortest axis has the channels."""
+    """A NumPy array of (H, W), (H, W, C) or (C, H, W); the shortest axis is taken as the channels."""
     with _PARSING:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):
@@ -192,7 +192,7 @@ def _read_array(path: Path, key: str) -> Raster:
 
 
 def _member(loaded: Any, key: str) -> npt.NDArray[Any]:
-    """An array of a .npz file, whose parts may be packed very small."""
+    """An array of a .npz file, which may be highly compressed."""
     names = sorted(loaded)
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and any(info.file_size > 32 * limit for info in loaded.zip.infolist()):
@@ -228,20 +228,21 @@ def _read_tiff(path: Path) -> Raster:
 
 
 def _check_pages(file: tifffile.TiffFile) -> None:
-    """Count the pages: without that index, tifffile follows those of some damaged files in a circle, for ever."""
+    """Count the pages. Without this index, tifffile follows the pages of some damaged files in an endless
+    circle."""
     number = len(file.pages)
     if number > _MOST_PAGES:
         raise Unreadable(f"holds {number} pages; save one image in a file")
 
 
 def _is_secondary(series: Any) -> bool:
-    """Whether its tag says that it is a smaller copy, a mask of transparency or a thumbnail of another picture."""
+    """Whether its tag says that it is a smaller copy, a transparency mask or a thumbnail of another picture."""
     page = series.keyframe
     return bool(page.is_reduced or page.is_mask)
 
 
 def _interpreted(raster: Raster, page: Any) -> Raster:
-    """A TIFF as its photometric tag means it, which tifffile leaves to its caller."""
+    """Interpret a TIFF by its photometric tag, which tifffile leaves to its caller."""
     photometric = int(page.photometric)
     if photometric == _TIFF_CMYK:
         raise Unreadable("has the colours CMYK; save it as grey or RGB")
@@ -265,7 +266,8 @@ def _channels_last(values: npt.NDArray[Any], axes: str) -> npt.NDArray[Any]:
 def _as_stored(values: npt.NDArray[Any]) -> Values:
     """Whole numbers of 8 or 16 bits; a single bit becomes 0 or 255.
 
-    Floating numbers are left as they are, in 32 bits: whether they are brightness or classes, the caller knows.
+    Floating numbers stay as they are, in 32 bits, because only the caller knows whether they are brightness or
+    classes.
     """
     if values.size == 0:
         raise Unreadable("is damaged: it holds no pixels")

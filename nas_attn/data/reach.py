@@ -1,4 +1,4 @@
-"""What can be reached on a disk, and what globs name there: no error where a folder on the way is closed."""
+"""Access files and globs without errors if a folder on the way cannot be accessed."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 
 _MOST_WILDCARDS = 4
-"""In one part of a glob: more could be tried in very many ways."""
+"""Maximum in one part of a glob, because more could match in very many ways."""
 
 
 def is_folder(path: Path) -> bool:
-    """Whether there is a folder; False also where that cannot be found out."""
+    """Whether there is a folder; False also if that cannot be determined."""
     return os.path.isdir(path)
 
 
 def is_file(path: Path) -> bool:
-    """Whether there is a regular file; False also where that cannot be found out."""
+    """Whether there is a regular file; False also if that cannot be determined."""
     return os.path.isfile(path)
 
 
 def names_in(folder: Path) -> list[str]:
-    """The names in a folder, sorted; none where it cannot be listed."""
+    """The names in a folder, sorted; empty if it cannot be listed."""
     try:
         return sorted(os.listdir(folder))
     except OSError:
@@ -33,7 +33,7 @@ def names_in(folder: Path) -> list[str]:
 
 
 def folders_in(folder: Path) -> list[str]:
-    """The names of the folders in a folder, sorted, links left out; none where it cannot be listed."""
+    """The names of the folders in a folder, sorted, without links; empty if it cannot be listed."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
@@ -42,10 +42,10 @@ def folders_in(folder: Path) -> list[str]:
 
 
 def why_closed(folder: Path) -> str | None:
-    """Why nothing can be found out of what is in a folder.
+    """Why the content of a folder cannot be determined.
 
     Returns:
-        in words; None where it can be looked into, or where there is no such folder.
+        in words; None if it can be listed, or if there is no such folder.
     """
     for path in (folder, folder / "images"):
         try:
@@ -59,17 +59,17 @@ def why_closed(folder: Path) -> str | None:
 
 
 def may_be_folder(path: Path) -> bool:
-    """Whether there is a folder, or one may be: who reads it then says why it is closed."""
+    """Whether there is a folder, or may be one. Whoever reads it then reports why it cannot be accessed."""
     return is_folder(path) or why_closed(path) is not None
 
 
 def matches(folder: Path, pattern: str) -> Iterator[tuple[Path, str]]:
-    """What a glob names, in the order of the paths, each with the text in the place of its wildcards.
+    """The paths that a glob matches, sorted, each with the text that its wildcards match.
 
-    ``*/images`` finds ``ID/images`` for ``ID``. ``**`` stands for any number of folders; hidden ones are left out.
+    ``*/images`` finds ``ID/images`` for ``ID``. ``**`` matches any number of folders, without hidden ones.
 
     Args:
-        folder: where to begin.
+        folder: where to start.
         pattern: with ``/`` between its parts.
     """
     for path, texts in _below(folder, Path(), tuple(pattern.split("/")), frozenset()):
@@ -77,7 +77,7 @@ def matches(folder: Path, pattern: str) -> Iterator[tuple[Path, str]]:
 
 
 def glob_problem(pattern: str) -> str | None:
-    """What is wrong with a glob, in words; None where it can be used."""
+    """What is wrong with a glob, in words; None if it is valid."""
     for part in pattern.split("/"):
         if len(re.findall(r"\*+", part)) > _MOST_WILDCARDS:
             return f"has more than {_MOST_WILDCARDS} '*' in one name"
@@ -112,7 +112,7 @@ def _below(
 
 
 def _expression(part: str) -> re.Pattern[str]:
-    """Of one part of a glob; each wildcard is a group."""
+    """A regular expression for one part of a glob; each wildcard is a group."""
     pieces = re.findall(r"\*+|\?|\[[^]]+\]|.", part)
     return re.compile("".join(_piece(piece) for piece in pieces), re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""Data by the word that names them: a folder, a task that is built in, or what a package's reader gives."""
+"""Data by name: a folder, a built-in task, or data of a registered reader."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nas_attn.reference import is_reference
 from nas_attn.registry import Registry
 
 Reader = Callable[[str], Dataset]
-"""Takes what stands behind ``NAME=``, empty where nothing does; equal words give equal data in every process."""
+"""Takes the text after ``NAME=``, empty if there is none. Equal texts must give equal data in every process."""
 
 READERS: Registry[Reader] = Registry("nas_attn.data", "data reader", "nas_attn.readers")
 
@@ -31,15 +31,15 @@ BUILT_IN: Mapping[str, Callable[..., Dataset]] = {
 
 
 def read_data(source: str, image_size: int, *, longest_side: int | None = None) -> Dataset:
-    """The data set of a word.
+    """The data set of a name.
 
     Args:
-        source: a folder, ``synthetic``, ``clips``, or what a reader takes.
-        image_size: H and W of images that are made up.
-        longest_side: to which larger images of a folder are reduced; None leaves them.
+        source: a folder, ``synthetic``, ``clips``, or a reader's data.
+        image_size: H and W of synthetic images.
+        longest_side: to which larger images of a folder are shrunk; None leaves them as they are.
     Raises:
         DataError: the folder cannot be used.
-        UsageError: images that are made up are to be reduced.
+        UsageError: synthetic images cannot be shrunk.
     """
     if asked := asked_reader(source):
         return asked.load()
@@ -53,7 +53,7 @@ def read_data(source: str, image_size: int, *, longest_side: int | None = None) 
 
 
 def asked_reader(data: str) -> Asked | None:
-    """What ``--data`` asks of a reader; None where it means something else.
+    """The reader's data that ``--data`` names; None if it names something else.
 
     Raises:
         RegistryError: it names a user's module that cannot be used.
@@ -70,7 +70,7 @@ class Asked:
 
     Args:
         reader: its name.
-        place: what it is given: a path, or whatever it reads.
+        place: its argument: a path, or whatever it reads.
     """
 
     reader: str
@@ -84,11 +84,11 @@ class Asked:
 
         Raises:
             RegistryError: there is no such reader.
-            DataError: it refuses what it was given.
+            DataError: the reader refuses its argument.
         """
         return READERS[self.reader](self.place)
 
 
 def reader(name: str) -> Callable[[Reader], Reader]:
-    """A decorator that registers a reader, for ``--data NAME`` and ``--data NAME=PLACE``."""
+    """Decorator that registers a reader for ``--data NAME`` and ``--data NAME=PLACE``."""
     return READERS.register(name)

@@ -1,4 +1,4 @@
-"""What was found in a folder, and a data set in numbers, as values."""
+"""The report on a folder, and a data set in numbers, as values."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from nas_attn.data_card import DataCard, SplitReport
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What was found in a folder.
+    """The report on a folder.
 
     Args:
         folder: as it was given.
         name: of the data set.
         layout: in words.
-        declared_in: name of the file that declares classes and the like; empty where there is none.
-        classes: names in the order of their indices; empty where they are unclear.
+        declared_in: name of the file that declares classes and the like; empty if there is none.
+        classes: names in the order of their indices; empty if they are unclear.
         multi_label: whether the classes may overlap.
-        ignore_index: mask value of ignored pixels; None where none is declared.
-        in_channels: C; None where the images do not agree.
-        bits: 8 or 16; None where there is no image.
-        endings: (ending, number of image files).
+        ignore_index: mask value of ignored pixels; None if none is declared.
+        in_channels: C; None if the images differ.
+        bits: 8 or 16; None if there is no image.
+        endings: (suffix, number of image files).
         splits: in the order train, val, test.
-        notes: what was done or left out, one line each.
-        problems: what makes the folder unusable, one line each.
+        notes: what was converted or left out, one line each.
+        problems: why the folder cannot be used, one line each.
     """
 
     folder: str
@@ -55,7 +55,7 @@ class FolderReport:
 
 
 def report_splits(examined: Sequence[Examined], meaning: Meaning | Overlapping | None) -> tuple[SplitReport, ...]:
-    """The splits in numbers; without shares where the classes are unclear."""
+    """The splits in numbers; without shares if the classes are unclear."""
     chosen = {split: [each for each in examined if each.pair.split == split] for split in SPLITS}
     return tuple(_report(split, each, meaning) for split, each in chosen.items() if each)
 
@@ -68,14 +68,14 @@ def _report(split: str, examined: Sequence[Examined], meaning: Meaning | Overlap
 
 
 def card_of(dataset: Dataset) -> DataCard:
-    """The data card of a data set, as networks see its images."""
+    """The data card of a data set, with its images as networks see them."""
     splits = (("train", dataset.train), ("val", dataset.val), ("test", dataset.test))
     reports = tuple(_split_report(name, images, dataset.classes) for name, images in splits)
     return DataCard(dataset.in_channels, dataset.classes, reports, dataset.multi_label)
 
 
 def absent_classes(images: LabelledImages, classes: Sequence[str]) -> tuple[str, ...]:
-    """Names of the classes that no mask holds, which are no part of a mean over classes."""
+    """Names of the classes that occur in no mask, which a mean over classes leaves out."""
     held = zip(*(pixels for pixels, _ in _pixels_of_classes(images, classes)), strict=True)
     return tuple(name for name, pixels in zip(classes, held, strict=True) if not any(pixels))
 
@@ -88,7 +88,7 @@ def _split_report(name: str, images: LabelledImages, classes: Sequence[str]) -> 
 
 
 def _pixels_of_classes(images: LabelledImages, classes: Sequence[str]) -> list[tuple[tuple[int, ...], int]]:
-    """Of each image the pixels of each class, and those that are ignored."""
+    """For each image, the pixels of each class, and the ignored pixels."""
     meaning: Meaning | Overlapping = Overlapping(tuple(classes), IGNORED)
     if not images.multi_label:
         indices = tuple((index, index) for index in range(len(classes)))

@@ -1,4 +1,4 @@
-"""The images and masks of a folder that was looked at, decoded again whenever one is wanted."""
+"""Decode the images and masks of an examined folder again on each access."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from nas_attn.errors import DataError
 
 _LOCK = threading.Lock()
 _INSIDE: list[warnings.catch_warnings[None]] = []
-"""One entry for each thread inside; the first has set the filters, which belong to the whole process."""
+"""One entry for each thread inside; the first one has set the filters, which apply to the whole process."""
 
 
 @dataclass(frozen=True, eq=False)
 class Rereader:
-    """Images as networks see them, from the files as they were when they were looked at.
+    """Images as networks see them, from files that must not have changed since they were examined.
 
     Args:
         folder: of the data set.
         declaration: how files are read.
-        longest_side: to which larger images are shrunk; None for never.
+        longest_side: to which larger images are shrunk; None does not shrink.
         channels: C of all images.
         meaning: of the masks' values.
         examined: the images, in their order.
@@ -52,7 +52,7 @@ class Rereader:
         """(C, H, W), uint8, or int32 for 16 bits.
 
         Raises:
-            DataError: the file is not what it was.
+            DataError: the file has changed.
         """
         path = self._checked(number).pair.image
         try:
@@ -68,7 +68,7 @@ class Rereader:
         """(H, W), class indices, or sets of classes.
 
         Raises:
-            DataError: a file is not what it was.
+            DataError: a file has changed.
         """
         pair = self._checked(number).pair
         found: list[Problem] = []
@@ -91,7 +91,7 @@ class Rereader:
 
 
 def _in_rows(values: Tensor) -> Tensor:
-    """The same values with the strides of rows one after another, also along an axis of length 1."""
+    """The same values with contiguous strides, also along an axis of length 1."""
     return values.reshape(-1).view(values.shape)
 
 
@@ -101,9 +101,9 @@ def _changed(path: Path) -> DataError:
 
 @contextmanager
 def quiet_decoders() -> Iterator[None]:
-    """Silence what decoders say of files that they can read; what looks like a decompression bomb is an error.
+    """Silence warnings of decoders about files that they can read; a possible decompression bomb is an error.
 
-    ``catch_warnings`` alone is not safe in threads: the last that leaves would leave its filters behind.
+    ``catch_warnings`` alone is not thread-safe: the last thread to leave would leave its filters behind.
     """
     with _LOCK:
         if not _INSIDE:

@@ -1,4 +1,4 @@
-"""Sizes of images: smaller copies of large ones and of their masks, and which are too small for a network."""
+"""Sizes of images: shrunk copies of images and their masks, and the smallest size for a network."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 3
 
 
 def shrink_image(image: Values, longest_side: int | None) -> Values:
-    """An image (C, H, W) whose longer side is at most ``longest_side``, filtered so that nothing flickers.
+    """An image (C, H, W) whose longer side is at most ``longest_side``, filtered against aliasing.
 
     Args:
         image: uint8 or uint16.
@@ -33,7 +33,7 @@ def shrink_image(image: Values, longest_side: int | None) -> Values:
 
 
 def shrink_mask(mask: Values, longest_side: int | None) -> Values:
-    """A mask (H, W) whose longer side is at most ``longest_side``: at each place the nearest value."""
+    """A mask (H, W) whose longer side is at most ``longest_side``, with the nearest value at each position."""
     size = shrunk_size(mask.shape[0], mask.shape[1], longest_side)
     if size == mask.shape:
         return mask
@@ -45,7 +45,7 @@ def shrink_mask(mask: Values, longest_side: int | None) -> Values:
 
 
 def shrunk_size(height: int, width: int, longest_side: int | None) -> tuple[int, int]:
-    """Height and width of an image after shrinking; those that it has where it is small enough."""
+    """Height and width of an image after shrinking; unchanged if it is small enough."""
     longer = max(height, width)
     if longest_side is None or longer <= longest_side:
         return height, width
@@ -55,10 +55,10 @@ def shrunk_size(height: int, width: int, longest_side: int | None) -> tuple[int,
 
 @dataclass(frozen=True)
 class LeastSide:
-    """What a network needs of an image that it judges.
+    """The smallest image that a network can be evaluated on.
 
     Args:
-        pixels: of the shorter side, at least.
+        pixels: of the shorter side.
         title: of the network, such as ``a U-Net of depth 4``.
     """
 
@@ -66,10 +66,10 @@ class LeastSide:
     title: str
 
     def problem(self, images: Iterable[tuple[str, int, int]]) -> str | None:
-        """Which images are too small, in a line; None where none is.
+        """The images that are too small, in a line; None if there are none.
 
         Args:
-            images: (name, height, width) of each that is validated or tested, shrunk as the search shrinks it.
+            images: (name, height, width) of each validation or test image, after shrinking.
         """
         small = [
             f"{name} is {height}x{width}" for name, height, width in images if min(height, width) < self.pixels

@@ -1,4 +1,4 @@
-"""A harder built-in task, of which no answer is known: bodies among smears, fibres and specks."""
+"""A harder built-in task without a known answer: bodies among smears, fibres and specks."""
 
 from __future__ import annotations
 
@@ -53,11 +53,11 @@ def smears(
 ) -> Dataset:
     """Yellow and blue bodies with a rim among smears without one, RGB, with three classes.
 
-    An image is a function of (seed, split, its index): asking for more of them changes none of the others.
+    An image is a function of (seed, split, its index), so other numbers of images do not change it.
 
     Args:
         image_size: H and W in pixels, at least 16.
-        seed: of everything random, at least 0.
+        seed: of all randomness, at least 0.
         n_train: number of training images.
         n_val: number of validation images.
         n_test: number of test images.
@@ -66,16 +66,16 @@ def smears(
         clutter: share of the image under patches of texture, 0 to 1; fibres and specks grow with it.
         lookalikes: probability that a body is one that does not count, 0 to 1.
         shade: largest relative change of brightness across the image.
-        cast: standard deviation of the light's colour between images, relative to each channel; what is yellow
-            can then only be told from the whole image.
-        contrast: difference in brightness between a body and what is behind it, as a share of the full range.
+        cast: standard deviation of the light's colour between images, relative to each channel; yellow can then
+            only be recognised from the whole image.
+        contrast: difference in brightness between a body and its background, as a share of the full range.
         texture: amplitude of stripes, as a share of the full range of brightness.
         hand: standard deviation of the annotator's outlines in place and size, as a share of a body's radius.
         shells: share of the look-alikes that have a rim but are not filled, 0 to 1.
-        marked: share of the look-alikes that only the marker at the image's border gives away, 0 to 1; no marker
-            where 0.
+        marked: share of the look-alikes that only the marker at the image's border distinguishes, 0 to 1; no
+            marker if it is 0.
     Raises:
-        DataError: a value is out of its range; all such are named together.
+        DataError: a value is out of range; all such values are reported together.
     """
     counts = (n_train, n_val, n_test)
     difficulty = _Difficulty(
@@ -117,15 +117,15 @@ def _draw(
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """An image (3, size, size) and its mask (size, size), both uint8.
 
-    What counts is a filled body with a rim, of any outline; its class is its stain. Smears (of the same
-    stains, without a rim), shells (a rim, not filled), fibres, specks and patches of texture are
-    background. Where the scene has a marker, the bar at the border, only bodies that are brighter than what
-    is behind them count in images of a bright bar, only darker ones in images of a dark bar.
+    Filled bodies with a rim, of any outline, count as objects; their stain is their class. Smears (of the same
+    stains, without a rim), shells (a rim, not filled), fibres, specks and patches of texture are background. If
+    there is a marker, the bar at the border, only bodies brighter than their background count in images with a
+    bright bar, and only darker ones in images with a dark bar.
 
     Args:
         size: side in pixels.
         difficulty: how hard it is to segment.
-        random: from which everything is drawn.
+        random: source of all randomness.
     """
     mask = np.zeros((size, size), dtype=np.uint8)
     canvas = _backdrop(size, random)
@@ -146,7 +146,7 @@ def _backdrop(size: int, random: np.random.Generator) -> Field:
 
 
 def _add_clutter(canvas: Field, difficulty: _Difficulty, random: np.random.Generator) -> None:
-    """Lay patches without an edge and fibres as dark as rims over the backdrop."""
+    """Draw patches without an edge, and fibres as dark as rims, over the background."""
     size = canvas.shape[-1]
     field = smooth(size, 1, random, cells=5)[0]
     cover = np.clip((field - np.quantile(field, 1 - difficulty.clutter)) / 0.4, 0, 1)
@@ -167,7 +167,7 @@ def _add(
     difficulty: _Difficulty,
     random: np.random.Generator,
 ) -> None:
-    """Draw a body over the canvas, some with a bright core, and label it where it counts."""
+    """Draw a body over the canvas, some with a bright core, and label it if it counts."""
     size, kind = canvas.shape[-1], int(random.integers(2))
     genuine = random.uniform() >= difficulty.lookalikes
     marked = not genuine and random.uniform() < difficulty.marked
@@ -189,7 +189,7 @@ def _add(
 
 
 def _add_specks(canvas: Field, bodies: list[Body], difficulty: _Difficulty, random: np.random.Generator) -> None:
-    """Strew specks as bright as cores outside the bodies."""
+    """Scatter specks as bright as cores outside the bodies."""
     size = canvas.shape[-1]
     for _ in range(random.poisson(10 * difficulty.clutter)):
         centre, radius = (random.uniform(0, size), random.uniform(0, size)), random.uniform(0.05, 0.09) * size
@@ -199,7 +199,7 @@ def _add_specks(canvas: Field, bodies: list[Body], difficulty: _Difficulty, rand
 
 
 def _add_marker(canvas: Field, mask: npt.NDArray[np.uint8], polarity: int, random: np.random.Generator) -> None:
-    """Put a bar somewhere along the border, bright or dark."""
+    """Draw a bar somewhere along the border, bright or dark."""
     size = canvas.shape[-1]
     length, width = round(size * 0.4), max(2, round(size * 0.07))
     start = int(random.integers(0, size - length + 1))
@@ -211,7 +211,7 @@ def _add_marker(canvas: Field, mask: npt.NDArray[np.uint8], polarity: int, rando
 
 
 def _photograph(canvas: Field, difficulty: _Difficulty, random: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """The canvas under slanting light, out of focus, with grain, as 8-bit values."""
+    """The canvas under oblique light, out of focus, with grain, as 8-bit values."""
     size = canvas.shape[-1]
     y, _ = local_coordinates(size, (size / 2, size / 2), size / 2, random.uniform(0, 2 * np.pi))
     lit = canvas * (1 + random.uniform(-0.5, 0.5) * difficulty.shade * y)

@@ -1,4 +1,4 @@
-"""Which image is for training, for validation or for the test."""
+"""Assign images to training, validation and test."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ _RULE = (
 def split_pairs(
     pairs: Sequence[ImagePair], folders: Collection[str], declaration: Declaration
 ) -> tuple[list[ImagePair], list[Problem], list[str]]:
-    """The pairs with every split filled, sorted by split and name; what is wrong; notes on the rule.
+    """The pairs with every split filled, sorted by split and name; problems; and notes on the rule.
 
-    A split that neither folders nor ``dataset.yaml`` give is taken out of the training images: those of
-    70 to 85 % on a scale from the hash of the file name for val, those above for test.
+    A split that neither folders nor ``dataset.yaml`` give is taken from the training images: images with a hash of
+    the file name from 70 to 85 % of its range for val, above that for test.
 
     Args:
         pairs: with the splits of their folders.
         folders: the splits that have a folder.
-        declaration: may name the splits where no folder does.
+        declaration: may name the splits if no folder does.
     """
     found: list[Problem] = []
     notes: list[str] = []
@@ -57,48 +57,48 @@ def split_pairs(
 
 
 def drawn_images(pairs: Sequence[ImagePair], folders: Collection[str], declaration: Declaration) -> set[Path]:
-    """The images that neither a folder nor a declaration has put into a split, of no clip and no group."""
+    """The images that neither a folder nor a declaration has assigned to a split, without clips and groups."""
     if declaration.splits is not None or declaration.layout.group or set(SPLITS) <= set(folders):
         return set()
     return {pair.image for pair in pairs if pair.split in (FLAT, "train") and not pair.clip}
 
 
 def share_of(name: str) -> float:
-    """Where a file name stands on a scale from 0 to 1, the same for ever."""
+    """The hash of a file name as a number from 0 to 1, which never changes."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def place_of(pair: ImagePair) -> tuple[int, str, list[tuple[int, str]], str]:
-    """Frames of a clip in the order of their numbers, all others by their names."""
+    """Sort key: frames of a clip in the order of their numbers, all others by their names."""
     frame = in_words(Path(pair.name).name) if pair.clip else []
     return SPLITS.index(pair.split or "train"), pair.clip, frame, pair.name
 
 
 def group_of(name: str, pattern: str) -> str | None:
-    """What in a name says which images belong together: the first group of the pattern, or all that it matches.
+    """The group of a name: the first group of the pattern, or its whole match.
 
     Returns:
-        None where the pattern does not match, or there is none.
+        None if the pattern does not match, or there is none.
     """
     match = re.search(pattern, name) if pattern else None
     return match and (match.group(1) if match.re.groups else match.group())
 
 
 def _unit(pair: ImagePair, pattern: str) -> str:
-    """By what a pair is put into a split: a clip and a group stay together."""
+    """The unit by which a pair is assigned to a split; clips and groups stay together."""
     return group_of(pair.name, pattern) or pair.clip or pair.name
 
 
 def _filled(pairs: list[ImagePair], missing: Sequence[str], pattern: str) -> list[ImagePair]:
-    """The pairs with two images at least in every split, as far as the hash of names fills these.
+    """The pairs with at least two images in every split, as far as splits by hash allow it.
 
-    What lies nearest on the scale of the hash is taken, from a split that keeps two.
+    The images that are nearest by their hash are moved, from a split that keeps two.
 
     Args:
         pairs: each in its split.
-        missing: the splits that the hash fills.
-        pattern: of what belongs together.
+        missing: the splits that are filled by hash.
+        pattern: of groups.
     """
     for split in (one for one in SPLITS if one in missing):
         while sum(pair.split == split for pair in pairs) < LEAST_OF_A_SPLIT:
@@ -113,7 +113,7 @@ def _filled(pairs: list[ImagePair], missing: Sequence[str], pattern: str) -> lis
 
 
 def _nearest(pairs: Sequence[ImagePair], split: str, givers: set[str], pattern: str) -> tuple[str, str] | None:
-    """Split and name of what a split may take; None where no other one can spare it."""
+    """Split and name of the unit that a split may take; None if no other split can spare one."""
     sizes = Counter(pair.split for pair in pairs)
     units = Counter((pair.split, _unit(pair, pattern)) for pair in pairs if pair.split in givers)
     free = [(at, unit) for (at, unit), number in units.items() if sizes[at] - number >= LEAST_OF_A_SPLIT]
@@ -121,14 +121,14 @@ def _nearest(pairs: Sequence[ImagePair], split: str, givers: set[str], pattern: 
 
 
 def _distance(share: float, split: str) -> float:
-    """How far a share is from those of a split."""
+    """Distance of a hash from the range of a split."""
     low = sum(SHARES[before] for before in SPLITS[: SPLITS.index(split)])
     high = low + SHARES[split]
     return max(low - share, share - high, 0.0)
 
 
 def _parted(pairs: Sequence[ImagePair], declaration: Declaration) -> list[Problem]:
-    """Declared groups whose images were put into several splits, and a pattern that fits no name."""
+    """Declared groups whose images are in several splits, and a pattern that matches no name."""
     pattern = declaration.layout.group
     if not pattern or not pairs:
         return []

@@ -1,4 +1,4 @@
-"""What the pixels of a data set tell: how many have which value, statistics, and what makes it this set."""
+"""Summarise the pixels of a data set: counts of values, statistics, and a fingerprint."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SHOWN = 3
 
 
 def summarise(splits: Mapping[str, LabelledImages], classes: Sequence[str], longest_side: int | None) -> Summary:
-    """Look at every pixel once.
+    """Summarise all pixels in one pass.
 
     Args:
-        splits: by name, ``train`` among them, in the order in which they count for the fingerprint.
+        splits: by name, ``train`` among them, in the order in which they enter the fingerprint.
         classes: names in the order of their indices.
-        longest_side: to which larger images were shrunk; None where they were left as they are.
+        longest_side: to which larger images were shrunk; None if they were left as they are.
     """
     whole = hashlib.sha256(repr((tuple(classes), longest_side)).encode())
     sums = torch.zeros(2, splits["train"].channels, dtype=torch.float64)
@@ -52,12 +52,12 @@ def summarise(splits: Mapping[str, LabelledImages], classes: Sequence[str], long
 
 @dataclass(frozen=True)
 class Summary:
-    """Of a whole data set.
+    """Summary of a whole data set.
 
     Args:
         mean: of each channel over the training pixels, in pixel units.
-        std: likewise; 1 where the channel is constant.
-        fingerprint: sha256 of all that could change a result.
+        std: likewise; 1 if the channel is constant.
+        fingerprint: sha256 of everything that could change a result.
         digests: of each image with its mask, by its split and name: ``train/a``.
     """
 
@@ -68,7 +68,7 @@ class Summary:
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> str:
-    """Which images changed, were added or are gone, in words.
+    """The images that changed, were added or are gone, in words.
 
     Args:
         before: digest of each image with its mask, by its split and name: ``train/a``.
@@ -97,7 +97,8 @@ def value_counts(values: npt.NDArray[Any]) -> tuple[tuple[int, int], ...]:
 
 
 def byte_counts(values: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
-    """Of each value from 0 to 255, (256,); in parts, for NumPy counts in a copy that is eight times as large."""
+    """Number of pixels with each value from 0 to 255, (256,); counted in parts, because NumPy makes a copy that is
+    eight times as large."""
     flat, counts = values.reshape(-1), np.zeros(256, dtype=np.int64)
     for start in range(0, len(flat), _AT_ONCE):
         counts += np.bincount(flat[start : start + _AT_ONCE], minlength=256)
@@ -124,12 +125,13 @@ def _look(images: LabelledImages, is_summed: bool, number: int) -> _Seen:
 
 
 def _bytes(values: Tensor) -> memoryview:
-    """What stands in memory, without a copy where it is contiguous."""
+    """The bytes of a tensor, without a copy if it is contiguous."""
     return values.contiguous().view(-1).numpy().data
 
 
 def _sums(image: Tensor) -> Tensor:
-    """Of 8 bits by counting, which is exact and needs no copy of the image as floating numbers."""
+    """Sums of values and squares; 8-bit values are counted first, which is exact and needs no floating copy of the
+    image."""
     if image.dtype != torch.uint8:
         values = image.to(torch.float64)
         return torch.stack([values.sum(dim=(1, 2)), values.square().sum(dim=(1, 2))])

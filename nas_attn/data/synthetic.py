@@ -1,10 +1,10 @@
-"""The built-in tasks, whose answer is known: in one global context is worth many points, in the other none.
+"""The built-in tasks with a known answer: in one, global context is worth many points; in the other, nothing.
 
 Bodies are warm or cold *relative to the light of the whole image*, which differs from image to image and shifts
-the colours of all that is in it. The ground turns by itself from warm on one side to cold on the other, so that no
-part of it tells the light, only its mean over the whole image. A network that pools over the whole image, where
-colours are still seen and something still comes after it, knows the class; one that sees a part of the image
-has to guess. In the task without light there is nothing to guess, and no attention helps.
+the colours of everything in it. The ground itself varies from warm on one side to cold on the other, so that no
+part of it reveals the light, only its mean over the whole image. A network that pools over the whole image, where
+colours are still visible and further layers follow, can recognise the class; one that sees only a part of the
+image has to guess. In the task without light, there is nothing to guess, and no attention helps.
 """
 
 from __future__ import annotations
@@ -30,15 +30,16 @@ from nas_attn.errors import DataError
 
 CLASSES = ("background", "warm", "cold")
 LIGHT = 0.07
-"""Standard deviation of the light's hue over images. A hue is what red has more and blue less, of the range."""
+"""Standard deviation of the light's hue over images. A hue is what red has more and blue less, relative to the
+full range."""
 GROUND = 0.2
 """Standard deviation of the ground's hue over an image."""
 STAIN = 0.08
-"""Of a body, warm or cold, on average."""
+"""Mean hue of a warm or cold body."""
 _HUE = np.array([1.0, 0.0, -1.0]).reshape(3, 1, 1)
 _BRIGHTNESS, _CONTRAST, _NOISE, _BLUR = 0.4, 0.25, 0.05, 0.4
 _REGIONS = 1
-"""Of the ground: its hue is drawn at so many steps along a side, and smooth in between."""
+"""Number of steps along a side at which the hue of the ground is drawn; it is smooth in between."""
 
 
 def synthetic(
@@ -46,16 +47,16 @@ def synthetic(
 ) -> Dataset:
     """Bodies that are warm or cold relative to the light of their image, RGB, with three classes.
 
-    An image is a function of (seed, split, its index): asking for more of them changes none of the others.
+    An image is a function of (seed, split, its index), so other numbers of images do not change it.
 
     Args:
         image_size: H and W in pixels, at least 16.
-        seed: of everything random, at least 0.
+        seed: of all randomness, at least 0.
         n_train: number of training images.
         n_val: number of validation images.
         n_test: number of test images.
     Raises:
-        DataError: a value is out of its range; all such are named together.
+        DataError: a value is out of range; all such values are reported together.
     """
     return _made("synthetic", LIGHT, image_size, seed, (n_train, n_val, n_test))
 
@@ -63,16 +64,16 @@ def synthetic(
 def synthetic_null(
     *, image_size: int = 64, seed: int = 0, n_train: int = 256, n_val: int = 96, n_test: int = 96
 ) -> Dataset:
-    """The same under one light: what is warm and what is cold is seen on the spot, and no attention helps.
+    """The same under one light: warm and cold bodies can be recognised locally, and no attention helps.
 
     Args:
         image_size: H and W in pixels, at least 16.
-        seed: of everything random, at least 0.
+        seed: of all randomness, at least 0.
         n_train: number of training images.
         n_val: number of validation images.
         n_test: number of test images.
     Raises:
-        DataError: a value is out of its range; all such are named together.
+        DataError: a value is out of range; all such values are reported together.
     """
     return _made("synthetic-null", 0.0, image_size, seed, (n_train, n_val, n_test))
 
@@ -90,8 +91,8 @@ def _draw(
 
     Args:
         size: side in pixels.
-        light: standard deviation of the hue by which all that is in the image is shifted.
-        random: from which everything is drawn.
+        light: standard deviation of the hue by which everything in the image is shifted.
+        random: source of all randomness.
     """
     bodies, shift = bodies_of(size, random), light * random.normal()
     depths = [body.depth(size) for body in bodies]
@@ -106,7 +107,7 @@ def _draw(
 
 
 def _ground(depths: list[Field], random: np.random.Generator) -> Field:
-    """What bodies lie on, (3, size, size): warm and cold regions, whose hue is 0 on average where no body lies."""
+    """The ground, (3, size, size): warm and cold regions, whose mean hue is 0 outside of bodies."""
     size = len(depths[0])
     free = np.all([depth < 0 for depth in depths], axis=0)
     hue = smooth(size, 1, random, cells=_REGIONS)[0]

@@ -1,4 +1,4 @@
-"""The built-in task of clips: bodies that move and bodies that rest, alike in every single frame."""
+"""The built-in task of clips: moving and resting bodies that look alike in every single frame."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ def synthetic_clips(
     noise: float = 0.08,
     speed: float = 0.08,
 ) -> Dataset:
-    """Grey clips with three classes, in which every frame has a mask of its own.
+    """Grey clips with three classes, with a mask for every frame.
 
-    Whether a body moves is drawn apart from its outline, size, brightness and place, so that a single frame says
-    nothing of it: who sees one frame can only guess between resting and moving. A clip is a function of (seed,
-    split, its index): asking for more of them changes none of the others.
+    Whether a body moves is independent of its outline, size, brightness and place, so a single frame does not show
+    it: a network that sees one frame can only guess between resting and moving. A clip is a function of (seed,
+    split, its index), so other numbers of clips do not change it.
 
     Args:
         image_size: H and W in pixels, at least 16.
         length: frames of each clip, at least 2.
-        seed: of everything random, at least 0.
+        seed: of all randomness, at least 0.
         n_train: number of training clips.
         n_val: number of validation clips.
         n_test: number of test clips.
         noise: standard deviation of the grain, which is new in each frame, as a share of the range of brightness.
-        speed: of what moves, in sides of the image for each frame, give or take a third.
+        speed: of moving bodies, in sides of the image per frame, plus or minus a third.
     Raises:
-        DataError: a value is out of its range; all such are named together.
+        DataError: a value is out of range; all such values are reported together.
     """
     counts = (n_train, n_val, n_test)
     if found := _problems(image_size, length, seed, counts, {"noise": noise, "speed": speed}):
@@ -65,7 +65,7 @@ def synthetic_clips(
 
 @dataclass(frozen=True)
 class _Shape:
-    """What all clips have in common."""
+    """Properties that all clips share."""
 
     size: int
     length: int
@@ -75,7 +75,7 @@ class _Shape:
 
 @dataclass(frozen=True)
 class _MovingBody:
-    """A body and its way: where it is in the first frame, and how far it goes in each, in pixels."""
+    """A body and its path: its place in the first frame, and its movement per frame, in pixels."""
 
     outline: Outline
     radius: float
@@ -89,7 +89,7 @@ class _MovingBody:
         return CLASSES.index("moving" if any(self.step) else "resting")
 
     def depth(self, frame: int, size: int) -> Field:
-        """How deep each pixel lies below its edge, in pixels; at the border of the image a body turns back."""
+        """Depth of each pixel below its edge, in pixels; at the border of the image, a body turns back."""
         row, column = (
             _reflected(start + frame * step, self.radius, size - self.radius)
             for start, step in zip(self.start, self.step, strict=True)
@@ -132,7 +132,7 @@ def _slope(size: int, random: np.random.Generator) -> Field:
 
 
 def _bodies(shape: _Shape, random: np.random.Generator) -> list[_MovingBody]:
-    """Bodies that hardly touch in the first frame; each of them moves or rests, as a coin has it."""
+    """Bodies that hardly touch in the first frame; each moves or rests with equal probability."""
     bodies: list[_MovingBody] = []
     wanted = int(random.integers(3, 7))
     for row, column, share in random.uniform(0, 1, (60, 3)):
@@ -151,7 +151,7 @@ def _bodies(shape: _Shape, random: np.random.Generator) -> list[_MovingBody]:
 
 
 def _reflected(place: float, low: float, high: float) -> float:
-    """A place on a line, thrown back at both of its ends."""
+    """A position on a line, reflected at both ends."""
     room = high - low
     way = (place - low) % (2 * room)
     return low + min(way, 2 * room - way)

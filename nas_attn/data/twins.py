@@ -1,4 +1,5 @@
-"""Images with the same pixels: they stay in one split, or a network is judged on what it was trained on."""
+"""Keep images with the same pixels in one split, so that no network is evaluated on images that it was trained
+on."""
 
 from __future__ import annotations
 
@@ -17,15 +18,16 @@ from nas_attn.data.splitting import place_of
 def reunite(
     examined: Sequence[Examined], pairs: Sequence[ImagePair], drawn: Collection[Path]
 ) -> tuple[list[Examined], list[Problem], list[str]]:
-    """The images, those with the same pixels in one split; which were put into several by hand; and notes.
+    """The images, those with the same pixels in one split; problems of those assigned to several by hand; and
+    notes.
 
-    Only images that a hash of their names has put into a split are moved: to where an equal one was put by hand,
-    or to where the first of them is. Images of a single colour, such as tiles without data, say nothing and stay.
+    Only images that were assigned to a split by hash are moved: to the split of an equal image that was assigned
+    by hand, or to that of the first of them. Images of a single colour, such as tiles without data, are not moved.
 
     Args:
         examined: those that could be read, in their order.
         pairs: all images.
-        drawn: the images that a hash has put into their splits.
+        drawn: the images that were assigned by hash.
     """
     alike: dict[bytes, list[Examined]] = defaultdict(list)
     for each in examined:

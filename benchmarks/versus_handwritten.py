@@ -88,7 +88,7 @@ class FixedAgenda:
     def n_decisive(self, records: Sequence[TrialRecord]) -> int:
         return 0
 
-    def heeding(self, plan: Plan) -> FixedAgenda:
+    def with_plan(self, plan: Plan) -> FixedAgenda:
         return self
 
 

@@ -193,7 +193,7 @@ class OpenedStudy:
         found = verify(
             resolved, folder, claim, n_seeds=seeds, ablate=ablate, listener=lambda finished, wanted: None
         )
-        self.__dict__.pop("answer", None)  # it heeds what was verified
+        self.__dict__.pop("answer", None)  # the verification may change it
         return found.result
 
     def check(self) -> None:

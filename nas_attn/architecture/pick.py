@@ -24,22 +24,22 @@ def pick(ranking: Ranking, how: str = "best") -> RankedPlacement:
     Args:
         ranking: of a study.
         how: one of
-            ``best``: the first of the ranking that is surely better than the plain U-Net; without one, the
-            plain U-Net.
+            ``best``: the first of the ranking that is significantly better than the baseline; without one, the
+            baseline.
             ``first``: the first with attention, whether it is better or not.
             ``one-se``: the cheapest whose expected IoU is at most one standard error of the best below the best
-            (Breiman et al. 1984, section 3.4.3): what costs less and may well be as good.
-            ``knee``: the point of the front farthest above the straight line from its cheapest to its dearest
-            point, both axes scaled to the front's range (Das 1999, doi:10.1007/s001580050111): beyond it, IoU
-            grows slower with cost than it does along the whole front. With no point above the line, the better
+            (Breiman et al. 1984, section 3.4.3): it costs less and may be as good.
+            ``knee``: the point of the front farthest above the straight line from its cheapest to its costliest
+            point, both axes scaled to the front's range (Das 1999, doi:10.1007/s001580050111). Beyond it, IoU
+            grows more slowly with cost than along the whole front. With no point above the line, the better
             ranked end.
-            ``under:macs=1.2x``: the first of the ranking with no more than 1.2 times the plain U-Net's MACs;
+            ``under:macs=1.2x``: the first of the ranking with at most 1.2 times the baseline's MACs;
             ``under:parameters=2.1M``, ``under:latency=3.5`` (ms) and ``under:memory=900`` (MiB) likewise, and
-            several with commas between them.
-            ``id:1f0c``: the placement whose id starts so.
+            several of these, separated by commas.
+            ``id:1f0c``: the placement whose id starts with this.
     Raises:
-        UsageError: ``how`` cannot be understood, or names no placement or several.
-        ExportError: no placement fits, or the ranking does not know what ``how`` needs.
+        UsageError: ``how`` is invalid, or matches no placement or several.
+        ExportError: no placement matches, or the ranking lacks what ``how`` needs.
     """
     if not ranking.rows:
         raise ExportError("nothing to pick from: no trial of the study is complete")

@@ -232,12 +232,12 @@ class Extremes:
 
     plain: Costed
     cheapest: Costed
-    dearest: Costed
+    costliest: Costed
 
     @property
     def titled(self) -> dict[str, Costed]:
         """Each placement by its title."""
-        return {"baseline": self.plain, "cheapest": self.cheapest, "dearest": self.dearest}
+        return {"baseline": self.plain, "cheapest": self.cheapest, "costliest": self.costliest}
 
 
 def extremes(space: SearchSpace) -> Extremes:
@@ -253,5 +253,5 @@ def extremes(space: SearchSpace) -> Extremes:
         added = {spec: table.increment(location, spec)[::-1] for spec in specs}
         ends[0][location] = min(added, key=added.__getitem__)
         ends[1][location] = max(added, key=added.__getitem__)
-    plain, cheapest, dearest = space.plain, *map(Placement.of, ends)
-    return Extremes(*(Costed(placement, table(placement)) for placement in (plain, cheapest, dearest)))
+    plain, cheapest, costliest = space.plain, *map(Placement.of, ends)
+    return Extremes(*(Costed(placement, table(placement)) for placement in (plain, cheapest, costliest)))

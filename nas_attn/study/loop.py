@@ -78,7 +78,7 @@ class _Search:
         self._plan = ledger.plan or settings.plan()
         self._ledger = ledger
         self._claims: Claims = NoClaims()
-        self._agenda = agenda.heeding(self._plan)
+        self._agenda = agenda.with_plan(self._plan)
         self._pool = pool
         self._listener = listener
         self._records = list(ledger.records())
@@ -171,7 +171,7 @@ class _Search:
             return None
         self._look()
         if number == len(self._records):
-            self._heed_plan()
+            self._adopt_plan()
             if self._may_decide(number) and (record := self._decide(number)):
                 self._records.append(record)
                 return record
@@ -195,12 +195,12 @@ class _Search:
             return None
         return self._ledger.begin(evaluation, self._settings.space, version=__version__, number=number)
 
-    def _heed_plan(self) -> None:
+    def _adopt_plan(self) -> None:
         """Adopt the plan of another search of this study, if it has changed."""
         plan = self._ledger.plan
         if plan is not None and plan != self._plan:
             log.info("the study is now to have %d trials, laid out for %d at once", plan.trials, plan.parallel)
-            self._plan, self._agenda = plan, self._agenda.heeding(plan)
+            self._plan, self._agenda = plan, self._agenda.with_plan(plan)
 
     def _look(self) -> None:
         """Read what others have written, starting at the last trial that is certain to exist."""

@@ -164,7 +164,7 @@ def _searched(
     storage = describe_storage(url)
     log.info("study '%s' in %s: %d of %d trials", settings.study, storage, len(records), settings.trials)
     agenda = Agenda(settings, resolved.costs)
-    if not _unfinished(records, agenda.heeding(ledger.plan) if ledger.plan else agenda):
+    if not _unfinished(records, agenda.with_plan(ledger.plan) if ledger.plan else agenda):
         return records
     with pool or study_pool(resolved, folder, log_name, follow) as workers:
         return run_trials(settings, ledger, agenda, workers, listener, rescuer(ledger, url, folder))

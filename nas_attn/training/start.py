@@ -59,7 +59,7 @@ def _learning(module: nn.Module, network: DescribedNetwork) -> tuple[str, ...]:
 
 
 def initialise(module: nn.Module, seed: int, *, prefix: str = "") -> None:
-    """Draw every parameter of a module anew, each submodule from its own random stream.
+    """Initialise every parameter of a module, each submodule from its own random stream.
 
     The stream is keyed by (seed, qualified name). So a submodule starts from the same weights in every network
     that has it under the same name, whatever else was built before it. That makes the runs of two placements with

@@ -102,7 +102,7 @@ def test_the_ends_of_the_costs_are_those_of_counting_every_placement(tiny, image
         module = build_unet(space.network, placement)
         counted[placement] = (count_macs(module, shape), count_parameters(module))
     found = extremes(space)
-    for end, expected in ((found.cheapest, min(counted.values())), (found.dearest, max(counted.values()))):
+    for end, expected in ((found.cheapest, min(counted.values())), (found.costliest, max(counted.values()))):
         assert (end.cost.macs, end.cost.parameters) == expected == counted[end.placement]
     assert found.plain.placement == space.plain
 

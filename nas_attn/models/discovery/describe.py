@@ -108,7 +108,7 @@ def locate(
     """
     try:
         tape = record(ghost, in_channels)
-    except Exception as error:  # whatever somebody else's code raises
+    except Exception as error:  # whatever the code of others raises
         raise NetworkError(
             f"{asked}: fails on an image of {HEIGHT}x{WIDTH} pixels with {in_channels} channels: "
             f"{type(error).__name__}: {first_line(error)}"

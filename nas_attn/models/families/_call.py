@@ -92,7 +92,7 @@ def _built(builder: Builder) -> nn.Module:
         raise NetworkError(f"{what}: {problem}")
     try:
         network = builder.function(**builder.arguments)
-    except Exception as error:  # whatever somebody else's code raises
+    except Exception as error:  # whatever the code of others raises
         raise NetworkError(f"{what} cannot be built: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(network, nn.Module):
         raise NetworkError(f"{what} gives {type(network).__name__} and no torch.nn.Module")

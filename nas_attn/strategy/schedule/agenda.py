@@ -47,7 +47,7 @@ class Agenda:
         self._searched: tuple[list[TrialRecord], BudgetSearch] | None = None
         self._looks, self._unseen = Looks(settings.plan()), settings.plan().unseen
 
-    def heeding(self, plan: Plan) -> Agenda:
+    def with_plan(self, plan: Plan) -> Agenda:
         """The agenda of the same study for another plan."""
         settings = replace(self._settings, **asdict(plan))
         return self if settings == self._settings else Agenda(settings, self._costs)

@@ -31,8 +31,8 @@ def train(
     """Train an architecture in full, and test it with the weights of its best epoch.
 
     Every step is a step of the search, with the search's recipe. So after an epoch, weights and validation score
-    are those of a search run with the same number of steps. After the last epoch BatchNorm statistics are averaged
-    anew, as at the end of a search run.
+    are those of a search run with the same number of steps. After the last epoch, BatchNorm statistics are
+    recomputed, as at the end of a search run.
 
     The same call resumes a stopped training, and only reads the result of a finished one. On a CPU with one thread
     the weights of a resumed training are those of an uninterrupted one, bit for bit.

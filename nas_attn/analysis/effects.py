@@ -107,8 +107,8 @@ class StudyEffects:
         n_complete: number of runs available; below ``LEAST_RUNS`` there are no effects.
         n_collapsed: number of these left out because they collapsed.
         n_raised: number of these whose scores are raised because they are far below the others.
-        most_below: largest distance below the median of its seed that a run of the ranked budget can count with,
-            in units of IoU.
+        most_below: most by which a score of the ranked budget can lie below the median of its seed, in units of
+            IoU; lower scores are raised.
         word: what the values are called.
     """
 

@@ -65,7 +65,8 @@ class Gains:
 
     @property
     def most_below(self) -> float:
-        """Largest distance below the median of its seed that a run can count with, in units of IoU."""
+        """Most by which a run's score can lie below the median of its seed, in units of IoU; lower scores are
+        raised."""
         return -self.spread * float(self.scale.least[0])
 
     @cached_property
@@ -218,9 +219,9 @@ def _runs(codes: Codes, rows: Numbers, ious: Array, seeds: Numbers, rungs: Numbe
     """The runs that the model learns from.
 
     A run that is far below the others of its seed and the only one of its placement on its rung may have
-    collapsed. Its score gets additional noise, with the distance below that it counts with as standard
-    deviation. So by itself it says next to nothing, but several such runs with the same attention show that the
-    attention harms.
+    collapsed. Its score gets additional noise. The standard deviation of this noise is the distance below the
+    median to which the score is raised. So by itself the run says next to nothing, but several such runs with
+    the same attention show that the attention harms.
     """
     _, cells, n_runs = np.unique(np.stack([rungs, rows]), axis=1, return_inverse=True, return_counts=True)
     is_alone = n_runs[cells.reshape(-1)] == 1

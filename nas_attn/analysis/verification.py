@@ -274,7 +274,7 @@ def _collapsed_runs(evidence: Evidence, placement: Placement) -> CollapsedRuns:
 
 
 def _collapsed(evidence: Evidence, placement: Placement) -> frozenset[int]:
-    """Seeds of its collapsed runs.
+    """Seeds of a placement's collapsed runs.
 
     A seed with which the plain U-Net collapsed counts only if the placement's own scores show a collapse, too.
     """

@@ -1,4 +1,4 @@
-"""Records in, ranking out: which placement is better than the plain U-Net, and how sure is that?"""
+"""Turn records into a ranking: which placement is better than the plain U-Net, and how sure is that?"""
 
 from __future__ import annotations
 

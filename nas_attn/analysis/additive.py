@@ -34,7 +34,7 @@ def seed_effects(table: Sequence[SeedScores], weights: Sequence[float]) -> dict[
 
 
 def adjusted_mean(scores: SeedScores, effects: Mapping[int, float]) -> float:
-    """Mean score of a placement over its seeds, freed of the seeds' effects."""
+    """Mean score of a placement over its seeds, minus the seeds' effects."""
     return mean(score - effects[seed] for seed, score in scores.items())
 
 
@@ -93,7 +93,7 @@ def _normal_equations(
 
 
 def _solve(matrix: list[list[float]], right: list[float]) -> list[float]:
-    """Gaussian elimination of a positive semidefinite, consistent system; what is undetermined becomes 0."""
+    """Gaussian elimination of a positive semidefinite, consistent system; undetermined unknowns become 0."""
     size = len(right)
     rows = [[*row, value] for row, value in zip(matrix, right, strict=True)]
     least = [_NO_PIVOT * max(abs(row[number]), 1.0) for number, row in enumerate(rows)]

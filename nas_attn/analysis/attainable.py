@@ -1,4 +1,4 @@
-"""What the best placement of a space may gain: the maximum of each draw from the posterior of all gains."""
+"""Bound the gain of the best placement of a space: the maximum of each draw from the posterior of all gains."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from nas_attn.analysis.posterior import Drawn, Posterior
 DRAWS = 512
 _MOST_SWEEPS = 20
 _AT_ONCE = 64
-"""Draws that are maximised together."""
+"""Number of draws that are maximised together."""
 
 
 def best_gains(posterior: Posterior, number: int = DRAWS) -> Iterator[Array]:
-    """The gain of the best placement, drawn from the posterior, some at a time, (number,) in all; 0 or more.
+    """Draws of the gain of the best placement, some at a time, (number,) in all; at least 0.
 
-    In each draw every attention has its effect at every location, every pair of them what they add together,
-    and every placement that was tried what it has by itself. The best is sought among all placements that
-    consist of attentions which some run holds at their locations, whatever they cost, the plain U-Net among
-    them. Without pairs it is exact; with pairs, one location after the other is set to what is best beside the
-    others, from the best single effects and from the best placement that was tried, until nothing changes. A
-    single attention is among them even where it harms by itself, since it brings what all have in common.
-    What untried placements have by themselves is left out: nobody finds it but by trying each. The draws are
-    the same at every call.
+    Each draw has an effect for every attention at every location, a joint effect for every pair of them, and a
+    rest for every placement that was tried. The best placement is sought among the plain U-Net and all placements
+    made of attentions that some run has at their locations, whatever they cost.
+
+    Without pairs the search is exact. With pairs, one location after another is set to the best choice given the
+    others, until nothing changes. It starts from the best single effects and from the best placement that was
+    tried. Single attentions are always included, even if harmful by themselves, because they bring the gain common
+    to all placements with attention.
+
+    Rests of untried placements are left out, because nobody can find them without trying each placement. The
+    draws are the same at every call.
     """
     if not posterior.choices:
         yield np.zeros(number)
@@ -40,7 +43,7 @@ def best_gains(posterior: Posterior, number: int = DRAWS) -> Iterator[Array]:
 
 
 def _best(draws: list[Drawn], held: Array, groups: list[NDArray[np.int64]]) -> Array:
-    """Of each of d draws, (d,)."""
+    """The gain of the best placement in each of d draws, (d,)."""
     common = np.array([drawn.common for drawn in draws])
     singles = np.stack([drawn.singles for drawn in draws])
     pairs = np.stack([drawn.pairs for drawn in draws])
@@ -53,13 +56,14 @@ def _best(draws: list[Drawn], held: Array, groups: list[NDArray[np.int64]]) -> A
 
 
 def _climbed(held: Array, singles: Array, pairs: Array, groups: list[NDArray[np.int64]]) -> Array:
-    """The gains that d draws reach from a placement each by changing one location after the other, without what
-    all have in common, (d,); -inf where that is the plain U-Net.
+    """The gains that d draws reach by changing one location after another, without the common gain, (d,).
+
+    -inf for a draw that ends at the plain U-Net.
 
     Args:
-        held: the placements, (d, p) of 0 and 1; changed to those that are reached.
-        singles: what each choice adds, (d, p).
-        pairs: what each two add together, (d, p, p); nothing where both stand at one location.
+        held: where each draw starts, (d, p) of 0 and 1; overwritten with the placements that are reached.
+        singles: effect of each choice, (d, p).
+        pairs: joint effect of each two choices, (d, p, p); 0 if both stand at one location.
         groups: the choices of each location.
     """
     beside = (pairs @ held[:, :, None])[:, :, 0]

@@ -1,4 +1,4 @@
-"""Runs that collapsed: trainings that ended far below what their seed and their placement make expected."""
+"""Collapsed runs: trainings that ended far below the score that their seed and placement predict."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from nas_attn.analysis.linear_algebra import on_one_core
 from nas_attn.analysis.quantiles import two_sided_tail
 
 FAR = 6.0
-"""A run must lie so many standard deviations below what is expected of it."""
+"""A collapsed run lies at least this many standard deviations below its expected score."""
 LEAST_DROP = 0.02
-"""And so much IoU: less is not a collapse, however quiet the other runs are."""
+"""A collapsed run also loses at least this much IoU, however little noise the other runs have."""
 SEED_DROP = 0.1
-"""A seed has collapsed where the plain U-Net lost this share of the IoU that it reaches with other seeds."""
+"""A seed has collapsed if the plain U-Net lost this share of the IoU that it reaches with other seeds."""
 _CHANCE = 1e-3
 _MOST_SHARE = 0.25
 _PRIOR_RUNS = 10
 _LEAST_FOR_SEEDS = 3
 _MANY = 30
-"""Runs that tell how far apart those of a seed lie."""
+"""Fewest runs from which the spread of the runs of a seed is estimated."""
 _ROWS_AT_ONCE = 100
 _NORMAL_PER_MEDIAN = 1.4826
 _NO_FREEDOM = 1e-9
-_LEAST_FREEDOM = 3  # of the others: fewer may agree by chance
+_LEAST_FREEDOM = 3  # of the other runs: fewer may agree by chance
 
 
 @dataclass(frozen=True)
 class Collapses:
-    """Which runs say nothing of the IoU to expect, but of how often a training fails.
+    """The collapsed runs: they count for how often a training fails, not for the expected IoU.
 
     Args:
-        runs: of each row the seeds with which it collapsed, although others did not.
-        seeds: with which the plain U-Net collapsed and the other placements with it, if they ran: a comparison
-            under such a seed compares failures.
-        n_runs: how many runs each row has with other seeds.
+        runs: for each row, the seeds with which it collapsed although other placements did not.
+        seeds: seeds with which the plain U-Net collapsed. A comparison under such a seed would compare failures,
+            so it is ignored for all placements.
+        n_runs: number of runs of each row with other seeds.
         losses: IoU that each row loses to its risk of collapsing, on average over runs, as far as it collapses
             more often than all placements together.
     """
@@ -53,7 +53,7 @@ class Collapses:
     losses: tuple[float, ...]
 
     def clean(self, row: int, scores: SeedScores) -> dict[int, float]:
-        """The scores of a row without its collapsed runs and without seeds that collapsed.
+        """The scores of a row without its collapsed runs and without collapsed seeds.
 
         Args:
             row: number of the row.
@@ -63,20 +63,22 @@ class Collapses:
 
 
 def find_collapses(table: Sequence[SeedScores], plain: int | None) -> Collapses:
-    """Compare each run with the other runs of its seed and with the other seeds of its placement.
+    """Find collapsed runs by comparison with the other runs of their seed and the other seeds of their placement.
 
-    First the seeds under which the plain U-Net itself fell: by more than a tenth of its median over the seeds, and
-    by more than six robust standard deviations of its scores. Then, among the other seeds, single runs. Where
-    there are many runs, those that lie as far below the others of their seed and below the best run of their
-    placement: placements with one seed tell how far apart runs lie, where few others do. Of the rest, those of the
-    generalised extreme studentised deviate test (Rosner 1983, doi:10.1080/00401706.1983.10487848) of the residuals
-    of score = placement + seed, downwards only. It takes the lowest run away, refits, and goes on for a quarter of
-    all runs; as many have collapsed as the last of these steps says that lies beyond chance. Several collapsed
-    runs so cannot hide each other by making the noise look large.
+    1. Seeds with which the plain U-Net itself collapsed: it lost more than a tenth of its median over the seeds
+       and more than six robust standard deviations of its scores. The next steps use the other seeds.
+    2. If there are many runs: runs that lie as far below the others of their seed and below the best run of their
+       placement. Placements with one seed help to estimate how far apart runs lie, when few placements have
+       several.
+    3. Among the remaining runs: the generalised extreme studentised deviate test (Rosner 1983,
+       doi:10.1080/00401706.1983.10487848) of the residuals of score = placement + seed, downwards only. It removes
+       the lowest run, refits, and continues for a quarter of all runs. The last step that lies beyond chance gives
+       the number of collapsed runs. So several collapsed runs cannot hide each other by making the noise look
+       large.
 
     Args:
         table: seed to IoU for each row; a row with one run cannot be judged.
-        plain: the plain U-Net's row, which is judged like all others; None where it was not run.
+        plain: the plain U-Net's row, which is judged like all others; None if it was not run.
     """
     seeds = frozenset() if plain is None else collapsed_seeds(table[plain])
     left = [{seed: iou for seed, iou in scores.items() if seed not in seeds} for scores in table]
@@ -95,7 +97,8 @@ def find_collapses(table: Sequence[SeedScores], plain: int | None) -> Collapses:
 def _losses(
     table: Sequence[SeedScores], collapsed: Sequence[Set[int]], judged: Sequence[int]
 ) -> tuple[float, ...]:
-    """With a beta prior of ten runs at the rate of all placements, and the mean drop of collapsed runs."""
+    """Expected loss: risk by a beta prior of ten runs at the rate of all placements, times the mean drop of
+    collapsed runs."""
     drops = [
         fmean(iou for other, iou in table[row].items() if other not in collapsed[row]) - table[row][seed]
         for row in judged
@@ -113,7 +116,7 @@ def _losses(
 
 
 def collapsed_seeds(plain: SeedScores) -> frozenset[int]:
-    """The seeds with which the plain U-Net collapsed, by its own scores; with fewer than three none is known."""
+    """Seeds with which the plain U-Net collapsed, by its own scores; none if it has fewer than three."""
     if len(plain) < _LEAST_FOR_SEEDS:
         return frozenset()
     middle = median(plain.values())
@@ -122,17 +125,20 @@ def collapsed_seeds(plain: SeedScores) -> frozenset[int]:
 
 
 def _far(middle: float, apart: Sequence[float]) -> float:
-    """How much less is far less than the others: a tenth of them, or six robust standard deviations.
+    """Distance below the others from which a run is far off: a tenth of their middle, or six robust standard
+    deviations.
+
+    The larger of the two counts.
 
     Args:
         middle: of the others.
-        apart: how far each lies from their middle.
+        apart: distance of each from their middle.
     """
     return max(SEED_DROP * middle, FAR * _NORMAL_PER_MEDIAN * median(apart))
 
 
 def _far_from_all(table: Sequence[SeedScores], judged: Sequence[int]) -> list[tuple[int, int]]:
-    """Row and seed of runs far below both the others of their seed and the best of their own row."""
+    """Row and seed of runs far below both the others of their seed and the best run of their own row."""
     of_seeds: dict[int, list[float]] = defaultdict(list)
     for scores in table:
         for seed, iou in scores.items():
@@ -154,7 +160,7 @@ def _far_from_all(table: Sequence[SeedScores], judged: Sequence[int]) -> list[tu
 
 @on_one_core
 def _far_below(runs: Sequence[tuple[int, int, float]]) -> list[int]:
-    """Numbers of the runs that collapsed; each is (row, seed, IoU)."""
+    """Numbers of the collapsed runs; each run is (row, seed, IoU)."""
     if not runs:
         return []
     design = _design(runs)
@@ -195,7 +201,7 @@ def _lowest(residuals: Array, hat: Array, left: NDArray[np.bool_]) -> int | None
 
 
 def _is_beyond_chance(residuals: Array, hat: Array, left: NDArray[np.bool_], run: int, freedom: int) -> bool:
-    """Whether a run lies farther below than the lowest of so many would by chance."""
+    """Whether a run lies farther below than chance would put the lowest of this many runs."""
     free = 1.0 - float(hat[run, run])
     drop = -float(residuals[run]) / free
     others = max(0.0, float((residuals[left] ** 2).sum()) - float(residuals[run]) ** 2 / free)
@@ -208,7 +214,7 @@ def _is_beyond_chance(residuals: Array, hat: Array, left: NDArray[np.bool_], run
 
 
 def _without(residuals: Array, hat: Array, run: int) -> tuple[Array, Array]:
-    """Residuals and hat matrix of the fit without a run, whose own are 0 from then on."""
+    """Residuals and hat matrix of the fit without a run; the run's own entries are 0 from then on."""
     column, free = hat[:, run].copy(), 1.0 - float(hat[run, run])
     residuals = residuals + column * residuals[run] / free
     hat = hat + np.outer(column, column) / free

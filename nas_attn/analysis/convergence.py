@@ -1,4 +1,4 @@
-"""Whether the budget of a search is long enough: by what doubling it changes between placements."""
+"""Decide whether the budget of a search is long enough, by doubling it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
 
 LEAST_GAIN = 0.01
-"""Where no reference architecture ran for twice the steps: a doubling that gains the baseline less does not show
-that it is unfinished, however quiet the seeds are."""
+"""A baseline that gains less than this by doubling is not shown to be unfinished, however little noise the
+seeds have. Used if no reference architecture ran for twice the steps."""
 MOST_BY_CHANCE = 0.05
-"""A baseline that gains more by a doubling is unfinished, whatever differences do meanwhile."""
+"""A baseline that gains more than this by doubling is unfinished, however the differences change."""
 
 
 @dataclass(frozen=True)
 class Convergence:
-    """The baseline's IoU at growing budgets, each a complete run with the same seed, and what doubling the
-    search's budget changes in what reference architectures gain over it.
+    """The baseline's IoU at growing budgets, and the change of the reference architectures' gains by doubling.
+
+    Each point of the baseline is a complete run with the same seed.
 
     Args:
         points: (steps, IoU), ascending.
         steps: of the search's budget.
-        noise: standard deviation of one run's IoU between seeds; None where it is not known.
+        noise: standard deviation of one run's IoU between seeds; None if it is not known.
         word: what the scores are called.
-        doubling: of the budget; None where no reference architecture ran for twice the steps.
+        doubling: of the budget; None if no reference architecture ran for twice the steps.
         worth: smallest gain that matters, in units of IoU.
     """
 
@@ -43,7 +44,7 @@ class Convergence:
 
     @property
     def gain(self) -> float | None:
-        """What twice the search's steps bring; None where the baseline was not run for both."""
+        """The baseline's gain by twice the search's steps; None if it was not run for both."""
         iou = dict(self.points)
         if self.steps not in iou or 2 * self.steps not in iou:
             return None
@@ -51,17 +52,17 @@ class Convergence:
 
     @property
     def is_unfinished(self) -> bool:
-        """The baseline still gains so much that nothing else counts."""
+        """Whether the baseline still gains so much that the budget is too short in any case."""
         return self.gain is not None and self.gain > MOST_BY_CHANCE
 
     @property
     def converged(self) -> bool | None:
-        """The budget is long enough for what matters; None where it is not known.
+        """Whether the budget is long enough to show what matters; None if it is not known.
 
-        It is where twice the steps change what reference architectures gain by less than what matters
-        (``Doubling.long_enough``). Where none ran for twice the steps, it is only known that it is not: the
-        baseline gains more than a point, and more than the seed may bring; two runs differ by chance with a
-        standard deviation of sqrt(2) times that of one.
+        If reference architectures ran for twice the steps, it is long enough if doubling changes their gains by
+        less than what matters (``Doubling.long_enough``). If none did, the budget can only be shown to be too
+        short: the baseline gains more than a point, and more than the seed may explain. Two runs differ by
+        chance with a standard deviation of sqrt(2) times that of one.
         """
         if self.is_unfinished:
             return False
@@ -75,13 +76,13 @@ class Convergence:
 def plain_convergence(
     records: Sequence[TrialRecord], budget: Budget, noise: Noise, worth: float | None = None
 ) -> Convergence:
-    """What the reference architectures of a study say of its budget.
+    """Convergence of a study's budget, from the baseline and the reference architectures.
 
     Args:
         records: of the study.
         budget: of the search.
         noise: of the runs at this budget.
-        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
+        worth: smallest gain that matters, in units of IoU; ``default_worth`` if omitted.
     """
     plain = [record for record in records if record.outcome is not None and not record.placement.attended]
     first_seed = min((record.seed for record in plain), default=0)
@@ -103,7 +104,7 @@ def plain_convergence(
 def ranked_convergence(
     records: Sequence[TrialRecord], ranking: Ranking, worth: float | None = None
 ) -> Convergence | None:
-    """The same at the budget that is ranked; None where nothing is.
+    """Convergence at the ranked budget; None if nothing is ranked.
 
     Args:
         records: of the study.

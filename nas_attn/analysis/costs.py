@@ -1,4 +1,4 @@
-"""What placements cost: in one unit, beside the baseline, and where latency and MACs tell different things."""
+"""Costs of placements: in one unit, relative to the baseline, and where latency and MACs disagree."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ COSTS: Mapping[str, Callable[[Cost], float | None]] = {
     "memory": lambda cost: cost.peak_memory_mib,
 }
 _APART = 0.1
-"""Of the baseline's cost: what latency and MACs, or two placements, differ by where that is worth a word."""
+"""Share of the baseline's cost by which latency and MACs, or two placements, must differ to be mentioned."""
 
 
 def cost_of(row: RankedPlacement, cost: str) -> float | None:
-    """The chosen cost of a row; None where it was not measured."""
+    """The chosen cost of a row; None if it was not measured."""
     return COSTS[cost](row.cost)
 
 
 def cost_ratio(row: RankedPlacement, ranking: Ranking, cost: str) -> float | None:
-    """A cost of a row over that of the baseline; None where one of the two is not known.
+    """A cost of a row relative to the baseline's; None if one of the two is not known.
 
     Args:
         row: of the ranking.
@@ -39,11 +39,12 @@ def cost_ratio(row: RankedPlacement, ranking: Ranking, cost: str) -> float | Non
 
 
 def timed_by(records: Sequence[TrialRecord], table: LatencyTable | None) -> Sequence[TrialRecord]:
-    """The same records with the latencies of a table.
+    """The same records with latencies in the unit of a table.
 
-    A trial times its own network while others compute beside it. Of a placement that the table lacks, this
-    latency is put into relation to that of the baseline's own trials on the same device, and told in multiples of
-    the table's: so all latencies of a study have one unit. Where the baseline had no trial there, none is known.
+    A trial measures its latency while other trials compute beside it. For a placement that the table lacks, this
+    latency is divided by that of the baseline's own trials on the same device and multiplied by the baseline's
+    latency in the table. So all latencies of a study have one unit. If the baseline had no trial on the device,
+    the latency is unknown.
 
     Args:
         records: of one study.
@@ -84,11 +85,15 @@ def _latency_ms(record: TrialRecord, cost: Cost, table: LatencyTable, plain: Map
 
 
 def as_good_for_less(row: RankedPlacement, ranking: Ranking, worth: float) -> RankedPlacement | None:
-    """The cheapest placement that is as good as another within what matters; None where none is clearly cheaper.
+    """The cheapest placement that is as good as ``row`` within what matters; None if none is clearly cheaper.
 
-    It is shown to be better than the baseline, not distinguishable from the first of the ranking, expected to gain
-    less by no more than what matters, and cheaper by a tenth of the baseline's cost or more: by latency where both
-    were timed together with the baseline, or else by the cost that the study weighs.
+    It must
+
+    - be better than the baseline,
+    - not be distinguishable from the first row of the ranking,
+    - have an expected gain of at least that of ``row`` minus ``worth``,
+    - be cheaper than ``row`` by at least a tenth of the baseline's cost. The cost is latency if both were timed
+      together with the baseline, and otherwise the cost that the study weighs.
 
     Args:
         row: of the ranking.
@@ -110,7 +115,8 @@ def as_good_for_less(row: RankedPlacement, ranking: Ranking, worth: float) -> Ra
 
 
 def compared_cost(row: RankedPlacement, ranking: Ranking) -> str:
-    """By which cost others are cheaper than a row: latency where it was timed, or else what the study weighs."""
+    """The cost by which others are cheaper than a row: latency if the row was timed, otherwise the study's
+    cost."""
     return ranking.cost if ranking.latency_of(row) is None else "latency"
 
 
@@ -123,12 +129,12 @@ def _compared_ratio(row: RankedPlacement, ranking: Ranking, cost: str) -> float 
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A placement whose latency its MACs do not foretell.
+    """A placement whose MACs do not predict its latency.
 
     Args:
         row: the placement.
-        latency: as it was timed together with the baseline.
-        macs_ratio: its MACs over the baseline's.
+        latency: timed together with the baseline.
+        macs_ratio: its MACs relative to the baseline's.
     """
 
     row: RankedPlacement
@@ -137,17 +143,18 @@ class Disagreement:
 
     @property
     def size(self) -> float:
-        """By how much of the baseline's cost the two differ."""
+        """Difference between the two ratios, in shares of the baseline's cost."""
         return abs(self.latency.ratio - self.macs_ratio)
 
 
 def disagreements(ranking: Ranking) -> tuple[Disagreement, ...]:
-    """Placements whose latency and MACs, both over the baseline's, differ by a tenth or more, beyond quartiles.
+    """Placements whose latency and MACs, both relative to the baseline, clearly disagree.
 
-    The claimed placement comes first, then those that differ most.
+    The ratios differ by a tenth or more, and the MACs ratio lies outside the quartiles of the latency ratio. The
+    claimed placement comes first, then the others by the size of the difference.
 
     Args:
-        ranking: only what was timed together with the baseline is compared.
+        ranking: only placements that were timed together with the baseline are compared.
     """
     claimed = claimed_row(ranking)
     found = [one for row in ranking.rows if (one := _disagreement(row, ranking)) is not None]

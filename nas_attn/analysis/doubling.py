@@ -1,4 +1,4 @@
-"""What doubling the steps changes in what placements gain over the baseline."""
+"""Effect of doubling the steps on the gains of placements over the baseline."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 
 LONG_ENOUGH, TOO_SHORT = 0.8, 0.95
-"""Confidence of the interval by which a budget is long enough, and of that by which it is surely not."""
+"""Confidence of the interval that shows a budget to be long enough, and of the one that shows it to be too
+short."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """What doubling the steps changes in the gain of one reference architecture.
+    """Change of one reference architecture's gain by doubling the steps.
 
     Args:
         placement: the reference architecture.
-        name: of it.
+        name: of the reference architecture.
         before: gain over the baseline at the shorter budget, paired by seeds, in units of IoU.
-        after: at the longer one.
-        n_seeds: with which it and the baseline ran at both.
+        after: gain at the longer budget.
+        n_seeds: number of seeds with which it and the baseline ran at both budgets.
     """
 
     placement: Placement
@@ -40,7 +41,7 @@ class Change:
 
     @property
     def value(self) -> float:
-        """In units of IoU."""
+        """The change, in units of IoU."""
         return self.after - self.before
 
 
@@ -50,7 +51,7 @@ class Doubling:
 
     Args:
         changes: at least one.
-        variance: of a single run at the shorter budget and at the longer one, added up; None where it is not
+        variance: sum of the variances of a single run at the shorter and at the longer budget; None if it is not
             known.
         degrees_of_freedom: of this sum, by Satterthwaite.
     """
@@ -66,32 +67,32 @@ class Doubling:
 
     @property
     def n_seeds(self) -> int:
-        """The fewest of a reference architecture."""
+        """The smallest number of seeds of a reference architecture."""
         return min(change.n_seeds for change in self.changes)
 
     @cached_property
     def largest(self) -> float:
-        """Of the changes, without its sign."""
+        """The largest absolute change."""
         return max(abs(change.value) for change in self.changes)
 
     def interval(self, confidence: float) -> Interval | None:
-        """Of the mean change, by Student's t; None where the noise is not known, or by too few degrees of freedom.
+        """Student's interval of the mean change; None if the noise is not known or has too few degrees of freedom.
 
-        All m changes share the n runs of the baseline, so that their mean has the variance (1 + 1 / m) v / n.
+        All m changes share the n runs of the baseline, so their mean has the variance (1 + 1 / m) v / n.
         """
         return self._of_mean(confidence) if self.degrees_of_freedom >= LEAST_FREEDOM else None
 
     def is_settled(self, worth: float) -> bool:
-        """Whether no reference architecture changes by more than what matters, by what was measured."""
+        """Whether no measured change of a reference architecture exceeds what matters."""
         return self.largest <= worth
 
     def long_enough(self, worth: float) -> bool | None:
-        """Whether the shorter budget tells placements apart on the scale of what matters; None where it is not
+        """Whether the shorter budget distinguishes placements on the scale of what matters; None if it is not
         known.
 
-        It does where the mean change surely lies within what matters and no single change exceeds it. It does not
-        where the mean change, or that of a reference architecture, surely exceeds it. Few degrees of freedom are
-        no reason to leave it open: they only make the interval wide.
+        True if the interval of the mean change lies within what matters and no single change exceeds it. False if
+        the interval of the mean change, or of a single one, lies beyond what matters. Few degrees of freedom only
+        make the intervals wide; they are no reason for None.
 
         Args:
             worth: smallest gain that matters, in units of IoU.
@@ -105,13 +106,13 @@ class Doubling:
 
     @property
     def _sure_intervals(self) -> list[Interval]:
-        """Of the mean and of each change, which hold together."""
+        """Intervals of the mean and of each change; those of the single changes are simultaneous (Bonferroni)."""
         apart = 1 - (1 - TOO_SHORT) / len(self.changes)
         found = [self._interval(change.value, 2.0, change.n_seeds, apart) for change in self.changes]
         return [one for one in (self._of_mean(TOO_SHORT), *found) if one is not None]
 
     def _of_mean(self, confidence: float) -> Interval | None:
-        """Of however few degrees of freedom."""
+        """Interval of the mean change, for any degrees of freedom."""
         return self._interval(self.value, 1 + 1 / len(self.changes), self.n_seeds, confidence)
 
     def _interval(self, value: float, runs: float, n_seeds: int, confidence: float) -> Interval | None:
@@ -123,9 +124,9 @@ class Doubling:
 
 
 def doubling_of(records: Sequence[TrialRecord], budget: Budget) -> Doubling | None:
-    """What doubling a budget changes; None where no reference architecture ran at both with the baseline's seeds.
+    """Effect of doubling a budget; None if no reference architecture ran at both with the baseline's seeds.
 
-    Collapsed runs have no say, as in the ranking. The noise is that of all runs at each of both budgets.
+    Collapsed runs are ignored, as in the ranking. The noise is that of all runs at each of the two budgets.
 
     Args:
         records: of a study, in any order.
@@ -142,7 +143,7 @@ def doubling_of(records: Sequence[TrialRecord], budget: Budget) -> Doubling | No
 
 
 def _change(before: Evidence, after: Evidence, row: int) -> Change | None:
-    """Of a row of the shorter budget."""
+    """Change of a row of the shorter budget."""
     run = before.selected.runs[row]
     other = after.row_of(run.placement)
     if run.is_plain or other is None or before.plain is None or after.plain is None:

@@ -1,4 +1,4 @@
-"""What attentions add on average, alone, in pairs and beside each other, read off the posterior of all gains."""
+"""Average effects of attentions, alone, in pairs and beside each other, from the posterior of all gains."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Estimate = tuple[float, float]
 
 @on_one_core
 def added(posterior: Posterior, choices: Sequence[Choice]) -> list[Estimate]:
-    """What each attention adds, compared with none at its location.
+    """Effect of each attention, compared with none at its location.
 
     It is the average over placements that draw each other location's attention evenly from its choices.
 
@@ -38,9 +38,9 @@ def added(posterior: Posterior, choices: Sequence[Choice]) -> list[Estimate]:
 
 @on_one_core
 def pairs(posterior: Posterior, choices: Sequence[tuple[Choice, Choice]]) -> list[Estimate]:
-    """What two attentions add beyond the sum of both, with the mean variance of each own effect.
+    """Joint effect of two attentions beyond the sum of both, with the mean variance of each own effect.
 
-    Where no other location has any, what all placements with attention have in common is twice in that sum.
+    If no other location has attention, that sum counts the gain common to all placements with attention twice.
 
     Args:
         posterior: of all gains.
@@ -58,10 +58,10 @@ def pairs(posterior: Posterior, choices: Sequence[tuple[Choice, Choice]]) -> lis
 
 @on_one_core
 def beside(posterior: Posterior, choice: Choice, other: Choice) -> tuple[Estimate, Estimate]:
-    """What an attention adds where another's location has none, and what it adds beside the other.
+    """Effect of an attention if the other's location has none, and its effect beside the other.
 
-    Their pair may matter as much as a single effect here: shrunken like all pairs, it would hide that the one
-    adds nothing beside the other.
+    Here the pair is allowed to matter as much as a single effect. Shrunk like all pairs, it would hide that the
+    attention adds nothing beside the other.
     """
     together = _together(posterior, choice, other)[:, None]
     own = posterior.scales.mean(0)
@@ -79,7 +79,7 @@ def beside(posterior: Posterior, choice: Choice, other: Choice) -> tuple[Estimat
 
 @dataclass(frozen=True, eq=False)
 class _Normal:
-    """The same posterior with own effects that are normal, each with its mean variance.
+    """The same posterior with normal own effects, each with its mean variance.
 
     Args:
         posterior: of all gains.
@@ -91,13 +91,14 @@ class _Normal:
 
     @classmethod
     def of(cls, posterior: Posterior, more: Array | float = 0.0) -> _Normal:
-        """With a covariance that comes on top, (n, n)."""
+        """The posterior with an additional covariance of the scores, (n, n)."""
         shown = posterior.gains[:, None] * posterior.runs.holds(posterior.choices)
         held = shown * np.sqrt(posterior.scales.mean(0))
         return cls(posterior, cholesky(posterior.factor @ posterior.factor.T + held @ held.T + more))
 
     def estimates(self, covariance: Array, prior: Array) -> list[Estimate]:
-        """Of sums of terms, by their covariance with the scores, (n, m), and their prior variance, (m,)."""
+        """Estimates of sums of terms, given their covariance with the scores, (n, m), and their prior variance,
+        (m,)."""
         white = solve(self.factor, covariance)
         means = white.T @ solve(self.factor, self.posterior.runs.scores)
         deviations = np.sqrt((prior - (white**2).sum(0)).clip(min=0))
@@ -105,19 +106,19 @@ class _Normal:
 
 
 def _together(posterior: Posterior, one: Choice, other: Choice) -> Array:
-    """How much of what two attentions add together each run shows, (n,)."""
+    """Factor with which each run shows the joint effect of two attentions, (n,)."""
     together: Array = posterior.gains * posterior.runs.holds([one, other]).prod(1)
     return together
 
 
 def _single(posterior: Posterior, choices: Sequence[Choice], fixed: Sequence[Choice] = ()) -> tuple[Array, Array]:
-    """Covariance with the scores, (n, m), and prior variance, (m,), of what each of m attentions adds besides its
-    own effect.
+    """Covariance with the scores, (n, m), and prior variance, (m,), of each of m attentions without its own
+    effect.
 
     Args:
         posterior: of all gains.
         choices: the attentions.
-        fixed: what other locations hold in all placements of the average; with code 0 none.
+        fixed: attentions at other locations in all placements of the average; code 0 means none.
     """
     runs, pair, common = posterior.runs, _pair_variance(posterior), posterior.variances.common
     kind, likely = posterior.variances.kind / runs.n_locations, _likely(posterior)
@@ -138,11 +139,11 @@ def _single(posterior: Posterior, choices: Sequence[Choice], fixed: Sequence[Cho
 
 
 def _likely(posterior: Posterior) -> Array:
-    """How likely each location has no attention, or any one of its own, where it is drawn evenly, (L,)."""
+    """Probability of each choice of a location, none included, if it is drawn evenly, (L,)."""
     places = [location for location, _ in posterior.choices]
     return 1 / (np.bincount(places, minlength=posterior.runs.n_locations) + 1.0)
 
 
 def _pair_variance(posterior: Posterior) -> float:
-    """Of one pair."""
+    """Variance of one pair."""
     return posterior.variances.pair / n_pairs(posterior.runs.n_locations)

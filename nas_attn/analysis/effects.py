@@ -1,4 +1,4 @@
-"""What matters where: the effect of every attention at every location, over the whole study."""
+"""The effect of every attention at every location, over the whole study."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nas_attn.models.placement import AttentionSpec, Location, Placement
 from nas_attn.record import TrialRecord
 
 LEAST_RUNS = 16
-"""With fewer runs no effects are told."""
+"""Fewest runs for which effects are reported."""
 _LEAST_TOGETHER = 3
 
 Module = tuple[Location, AttentionSpec]
@@ -29,17 +29,17 @@ Module = tuple[Location, AttentionSpec]
 
 @dataclass(frozen=True)
 class Effect:
-    """What an attention adds at a location, compared with none there.
+    """Effect of an attention at a location, compared with none there.
 
     It is the average over placements that draw every other location's attention evenly from its choices.
 
     Args:
-        location: where.
-        attention: what.
+        location: of the attention.
+        attention: the attention.
         mean: in units of IoU.
-        interval: of that, credible; None where so few effects (fewer than ``LEAST_FREEDOM``) do not tell how much
-            effects differ.
-        n_placements: how many placements of the study have it.
+        interval: credible interval of the effect; None with fewer than ``LEAST_FREEDOM`` effects, which cannot
+            show how much effects differ.
+        n_placements: number of placements of the study that have it.
     """
 
     location: Location
@@ -50,20 +50,20 @@ class Effect:
 
     @property
     def is_sure(self) -> bool:
-        """The interval excludes 0."""
+        """Whether the interval excludes 0."""
         return self.interval is not None and self.interval.excludes(0.0)
 
 
 @dataclass(frozen=True)
 class Interaction:
-    """What two attentions add together beyond the sum of their effects.
+    """Joint effect of two attentions beyond the sum of their effects.
 
     Args:
         one: the first.
         other: the second, at a later location.
-        mean: in units of IoU; below 0 they stand in each other's way.
-        interval: of that, credible.
-        n_placements: how many placements of the study have both.
+        mean: in units of IoU; below 0 they interfere with each other.
+        interval: credible interval of the joint effect.
+        n_placements: number of placements of the study that have both.
     """
 
     one: Module
@@ -78,11 +78,11 @@ class Redundancy:
     """An attention that helps by itself, but not beside another.
 
     Args:
-        module: which.
-        beside: which other.
-        alone: what it adds where the other's location has none.
-        together: what it adds beside the other.
-        interval: of ``together``, credible.
+        module: the redundant attention.
+        beside: the other attention.
+        alone: effect of ``module`` if the other's location has none.
+        together: effect of ``module`` beside the other.
+        interval: credible interval of ``together``.
     """
 
     module: Module
@@ -94,21 +94,21 @@ class Redundancy:
 
 @dataclass(frozen=True)
 class StudyEffects:
-    """What a study says of its attentions.
+    """The effects of the attentions in a study.
 
     Args:
         effects: of every attention at every location where the study tried it, by location.
         interactions: pairs whose interval excludes 0, the strongest first.
         redundancies: attentions that help, but not beside another.
         confidence: of all intervals.
-        n_placements: that they rest on.
-        n_runs: that they rest on.
-        left_out: trials that the ranking does not rest on either.
-        n_complete: runs that they could rest on; below ``LEAST_RUNS`` there are no effects.
-        n_collapsed: of these, those that are left out since they collapsed.
-        n_raised: of these, those that count as higher than they are, since they are far below the others.
-        most_below: by how much a run of the ranked budget counts as below the median of its seed at most, in units
-            of IoU.
+        n_placements: number of placements used.
+        n_runs: number of runs used.
+        left_out: trials that the ranking does not use either.
+        n_complete: number of runs available; below ``LEAST_RUNS`` there are no effects.
+        n_collapsed: number of these left out because they collapsed.
+        n_raised: number of these whose scores are raised because they are far below the others.
+        most_below: most by which a score of the ranked budget can lie below the median of its seed, in units of
+            IoU; lower scores are raised.
         word: what the values are called.
     """
 
@@ -126,15 +126,15 @@ class StudyEffects:
     word: str = "IoU"
 
     def at(self, location: Location, attention: AttentionSpec) -> Effect | None:
-        """One effect; None where the study did not try it."""
+        """One effect; None if the study did not try it."""
         return next((e for e in self.effects if (e.location, e.attention) == (location, attention)), None)
 
 
 def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -> StudyEffects:
-    """The effects in all complete runs of one budget, the one that is ranked.
+    """The effects, from all complete runs of the ranked budget.
 
-    They are those of the posterior (``study_gains.study_gains``) from which the search draws its proposals. It
-    does not matter that most trials were chosen for the scores before them.
+    They come from the posterior (``study_gains.study_gains``) from which the search draws its proposals. They are
+    not biased by the fact that most trials were chosen because of earlier scores.
 
     Args:
         records: of one study, in any order.
@@ -147,7 +147,7 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
         return StudyEffects((), (), (), confidence, *few, word=word)
     gains, _ = study_gains(records)
     table = _Table.of(gains, [run.placement for run in selected.runs])
-    # The effects' own spread is told by no more effects than there are.
+    # The spread of the effects is estimated from the effects, so their number bounds the degrees of freedom.
     z = two_sided_quantile(confidence, max(1, len(table.held)))
     effects = table.effects(z)
     interactions = table.interactions(z) if table.tells_spread else []
@@ -169,7 +169,7 @@ def study_effects(records: Sequence[TrialRecord], *, confidence: float = 0.95) -
 
 @dataclass(frozen=True, eq=False)
 class _Table:
-    """A posterior with the names of its codes, in units of IoU."""
+    """A posterior with the locations and attentions of its codes, in units of IoU."""
 
     locations: tuple[Location, ...]
     held: Counter[Choice]
@@ -188,11 +188,11 @@ class _Table:
 
     @property
     def tells_spread(self) -> bool:
-        """There are enough effects to tell how much effects differ."""
+        """Whether there are enough effects to show how much effects differ."""
         return len(self.held) >= LEAST_FREEDOM
 
     def effects(self, z: float) -> tuple[Effect, ...]:
-        """Of all attentions that the study tried."""
+        """Effects of all attentions that the study tried."""
         choices, found = sorted(self.held), []
         for choice, estimate in zip(choices, added(self._posterior, choices), strict=True):
             mean, interval = self._scaled(estimate, z)
@@ -213,7 +213,7 @@ class _Table:
     def redundancies(
         self, effects: Sequence[Effect], interactions: Sequence[Interaction], z: float
     ) -> tuple[Redundancy, ...]:
-        """Of pairs that surely stand in each other's way, those of which one then adds nothing."""
+        """Attentions that add nothing beside another, from pairs that surely interfere with each other."""
         helps = {(effect.location, effect.attention) for effect in effects if effect.is_sure and effect.mean > 0}
         found = []
         for pair in interactions:

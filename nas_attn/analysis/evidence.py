@@ -1,4 +1,4 @@
-"""What the runs of a study say of each placement and of each pair of them, with how sure that is."""
+"""Estimates for each placement of a study and for each pair of placements, with their standard errors."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Estimate:
 
     Args:
         value: in units of IoU.
-        error: its standard deviation over draws of seeds, and of images where these were counted; None where
-            the noise is not known.
+        error: its standard deviation over draws of seeds, and of images if these were counted; None if the noise
+            is not known.
         degrees_of_freedom: of the error.
-        n_seeds: how many seeds it rests on.
-        image_error: the part of ``error`` that is over draws of images; 0 where these were not counted.
-        seed_freedom: degrees of freedom of the other part.
+        n_seeds: number of seeds behind the value.
+        image_error: the part of ``error`` from draws of images; 0 if these were not counted.
+        seed_freedom: degrees of freedom of the part from draws of seeds.
     """
 
     value: float
@@ -50,43 +50,43 @@ class Estimate:
     seed_freedom: float = 0.0
 
     def interval(self, confidence: float) -> Interval | None:
-        """Student's interval; None where the noise is not known, or by too few degrees of freedom."""
+        """Student's interval; None if the noise is not known or has too few degrees of freedom."""
         reach = self.reach(confidence)
         return None if reach is None else Interval.around(self.value, reach, self.fewest)
 
     def reach(self, confidence: float) -> float | None:
-        """Half of Student's interval, of however few degrees of freedom; None where the noise is not known."""
+        """Half the width of Student's interval, for any degrees of freedom; None if the noise is not known."""
         return None if self.error is None else two_sided_quantile(confidence, self.degrees_of_freedom) * self.error
 
     @property
     def fewest(self) -> float:
-        """Degrees of freedom of what of the error is known the least."""
+        """Degrees of freedom of the least certain part of the error."""
         return min(self.degrees_of_freedom, self.seed_freedom)
 
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """The comparable runs of a study, weighed as far as it is asked.
+    """The comparable runs of a study; each quantity is computed at first use.
 
     Args:
-        selected: the runs; placements go by their row in ``selected.runs``.
+        selected: the runs. A placement is identified by its row in ``selected.runs``.
     """
 
     selected: SelectedRuns
 
     @classmethod
     def of(cls, records: Sequence[TrialRecord]) -> Evidence:
-        """Weigh the records of a study, in any order."""
+        """Evidence from the records of a study, in any order."""
         return cls(select_runs(records))
 
     @cached_property
     def plain(self) -> int | None:
-        """Row of the plain U-Net; None where it was not run."""
+        """Row of the plain U-Net; None if it was not run."""
         return next((row for row, run in enumerate(self.selected.runs) if run.is_plain), None)
 
     @cached_property
     def collapses(self) -> Collapses:
-        """Which of the runs collapsed."""
+        """The runs that collapsed."""
         return find_collapses([run.scores for run in self.selected.runs], self.plain)
 
     @cached_property
@@ -96,7 +96,7 @@ class Evidence:
 
     @cached_property
     def reported(self) -> Sequence[SeedScores]:
-        """Seed to IoU, of the seeds that may be reported."""
+        """Seed to IoU of each row, only for seeds that may be reported."""
         return [
             scores if row == self.plain else reported_scores(scores, run.final, self._plain_scores)
             for row, (run, scores) in enumerate(zip(self.selected.runs, self.clean, strict=True))
@@ -109,10 +109,10 @@ class Evidence:
 
     @cached_property
     def noise(self) -> Noise:
-        """Pooled over the rows that are not unstable.
+        """Noise between seeds, pooled over the rows that are not unstable.
 
-        The runs by which a finalist was chosen count by themselves: the choice went by their mean, which says
-        nothing of how they scatter about it.
+        The runs by which a finalist was chosen form a row of their own. The choice depends on their mean, which
+        says nothing about their scatter around it.
         """
         stable = [row for row in range(len(self.reported)) if row not in self.unstable]
         chosen_by = [
@@ -123,7 +123,7 @@ class Evidence:
 
     @cached_property
     def noises(self) -> Sequence[Noise]:
-        """Of each row."""
+        """The noise of each row."""
         return [
             own_noise(scores, self._plain_scores, self.noise) if row in self.unstable else self.noise
             for row, scores in enumerate(self.reported)
@@ -135,17 +135,18 @@ class Evidence:
 
     @cached_property
     def gains(self) -> Gains:
-        """What each row gains over the plain U-Net, by the one model of all runs."""
+        """Posterior of each row's gain over the plain U-Net, from the one model of all runs."""
         return gains_of([run.placement for run in self.selected.runs], self.clean, self.influences)
 
     @property
     def n_runs(self) -> int:
-        """How many runs the gains could rest on."""
+        """Number of runs available to estimate the gains."""
         return sum(len(scores) for scores in self.clean)
 
     @cached_property
     def tested(self) -> tuple[int, ...]:
-        """Rows with attention that share at least two reported seeds with the plain U-Net: what can be claimed."""
+        """Rows with attention that share at least two reported seeds with the plain U-Net; only these can be
+        claimed."""
         if (plain := self._plain_scores) is None:
             return ()
         rows = (row for row in range(len(self.reported)) if row != self.plain)
@@ -153,20 +154,23 @@ class Evidence:
 
     @cached_property
     def shared_ratio(self) -> float:
-        """By how much more than two runs' variance a difference to the plain U-Net varies, over one run's."""
+        """Additional variance of a difference to the plain U-Net, beyond that of two runs, relative to one
+        run's variance."""
         if (plain := self._plain_scores) is None or self.noise.pair is None:
             return 0.0
         return shared_ratio([self.reported[row] for row in self.tested], plain, self.noise.pair.sd**2 / 2)
 
     @cached_property
     def influences(self) -> Sequence[Influences]:
-        """Of the images on each row's runs."""
+        """Influences of the images on each row's runs."""
         return influences([run.counts for run in self.selected.runs])
 
     @cached_property
     def repeated(self) -> tuple[float, float]:
-        """Variance over images that one run has by itself, and that a pair of runs has: without the plain U-Net
-        twice that of one."""
+        """Variance over images that is specific to one run, and the same for a pair of runs.
+
+        Without the plain U-Net, the second is twice the first.
+        """
         stable = [held for row, held in enumerate(self.influences) if row not in self.unstable]
         single = pooled_repeated([list(held.values()) for held in stable])
         if self.plain is None:
@@ -176,11 +180,11 @@ class Evidence:
         return single, pooled_repeated(pairs)
 
     def row_of(self, placement: Placement) -> int | None:
-        """The row of a placement; None where it has no comparable run."""
+        """The row of a placement; None if it has no comparable run."""
         return next((row for row, run in enumerate(self.selected.runs) if run.placement == placement), None)
 
     def mean(self, row: int) -> Estimate:
-        """Mean IoU over the reported seeds; where all runs collapsed, over these."""
+        """Mean IoU over the reported seeds, or over all runs if all of them collapsed."""
         scores = self.reported[row] or self.selected.runs[row].scores
         held = self.influences[row]
         images = [held[seed] for seed in scores if seed in held]
@@ -188,13 +192,13 @@ class Evidence:
         return estimate_of(mean(scores.values()), self.noises[row].run, len(scores), part)
 
     def to_baseline(self, row: int) -> Estimate | None:
-        """The paired difference to the plain U-Net; None where they share no seed, or it was not run."""
+        """The paired difference to the plain U-Net; None if they share no seed or it was not run."""
         return None if self.plain is None else self.difference(row, self.plain)
 
     def difference(self, one: int, other: int) -> Estimate | None:
-        """How much better one row is than another, over the seeds that both are reported of; None without any.
+        """Mean difference of one row to another over the seeds reported for both; None if there are none.
 
-        The same for a pair wherever it is asked for, but for the sign.
+        Swapping the rows changes only the sign.
         """
         first, second = self.reported[one], self.reported[other]
         shared = [seed for seed in first if seed in second]
@@ -206,13 +210,13 @@ class Evidence:
         return estimate_of(value, self._pair_noise(one, other), len(shared), part)
 
     def together(self, estimate: Estimate, confidence: float) -> Interval | None:
-        """An interval that holds together with those of all other tested rows.
+        """An interval that is simultaneous with those of all other tested rows.
 
         Args:
             estimate: a difference between two of them, or to the plain U-Net.
-            confidence: that all of the differences to the plain U-Net lie in their intervals.
+            confidence: probability that all differences to the plain U-Net lie in their intervals.
         Returns:
-            None where the noise is not known, or by too few degrees of freedom.
+            None if the noise is not known or has too few degrees of freedom.
         """
         if estimate.error is None:
             return None
@@ -225,9 +229,9 @@ class Evidence:
         return Interval.around(estimate.value, math.hypot(half, images), fewest)
 
     def _image_reach(self, estimate: Estimate, confidence: float) -> float:
-        """Half an interval over images alone, which holds for all placements that were tried.
+        """Half the width of an interval over images alone, simultaneous for all placements that were tried.
 
-        Fresh seeds are judged on the same images: what these happen to favour has had a say in who is tested.
+        Fresh seeds are judged on the same images, and these images influenced which placements were tested.
         """
         if self.image_groups is None or estimate.image_error == self.image_variance == 0:
             return 0.0
@@ -237,28 +241,30 @@ class Evidence:
 
     @property
     def _image_freedom(self) -> int:
-        """Degrees of freedom of the images' part; 0 where images were not counted."""
+        """Degrees of freedom of the image part; 0 if images were not counted."""
         return 0 if self.image_groups is None else (self.image_groups - 1) * max(1, len(self.tested))
 
     @cached_property
     def image_variance(self) -> float:
-        """Over draws of images, of a difference to the plain U-Net: of what was tested, on average."""
+        """Variance of a difference to the plain U-Net over draws of images, averaged over the tested
+        placements."""
         estimates = [estimate for row in self.tested if (estimate := self.to_baseline(row)) is not None]
         return mean(estimate.image_error**2 for estimate in estimates) if estimates else 0.0
 
     @property
     def image_groups(self) -> int | None:
-        """G; None where no run's images were counted."""
+        """G; None if no run's images were counted."""
         return next((len(held) for by_seed in self.influences for held in by_seed.values()), None)
 
     @cached_property
     def fewest_groups_of_a_class(self) -> int | None:
-        """In how many groups of images the rarest class occurs; None where that was not counted."""
+        """Number of groups of images in which the rarest class occurs; None if it was not counted."""
         counts = next((held for run in self.selected.runs for held in run.counts.values()), None)
         return None if counts is None else groups_of_rarest_class(counts)
 
     def _pair_noise(self, one: int, other: int) -> PooledSd | None:
-        """The noise of a difference between two placements: the louder one's, and more beside the plain U-Net."""
+        """The noise of a difference between two placements: that of the noisier one, increased for the plain
+        U-Net."""
         pairs = [pair for pair in (self.noises[one].pair, self.noises[other].pair) if pair is not None]
         louder = max(pairs, key=lambda pair: pair.sd, default=None)
         if louder is None or louder is not self.noise.pair or self.plain not in (one, other):
@@ -267,18 +273,18 @@ class Evidence:
 
 
 def estimate_of(value: float, noise: PooledSd | None, n_seeds: int, images: ImagePart | None) -> Estimate:
-    """The variance of a hierarchical bootstrap over images and seeds, without what it counts twice.
+    """The variance of a hierarchical bootstrap over images and seeds, corrected for the part that it counts twice.
 
-    Drawing images with replacement, and then seeds with replacement, gives the sum of both variances. It is too
-    high by the part that images and seeds have together, which is in both (Owen 2007, doi:10.1214/07-AOAS122), and
-    too low for few seeds. So that part is taken off, the seeds' variance is the pooled one, and the quantiles
-    are Student's with Satterthwaite's degrees of freedom.
+    Drawing images with replacement and then seeds with replacement gives the sum of both variances. That sum
+    counts the part twice that images and seeds have in common (Owen 2007, doi:10.1214/07-AOAS122), and is too low
+    for few seeds. So the common part is subtracted once, the variance between seeds is the pooled one, and the
+    quantiles are Student's with Satterthwaite's degrees of freedom.
 
     Args:
         value: the mean.
-        noise: of one of its terms; None where it is not known.
-        n_seeds: how many terms there are.
-        images: the images' part; None where they were not counted.
+        noise: of one of its terms; None if it is not known.
+        n_seeds: number of terms.
+        images: the image part; None if images were not counted.
     """
     if noise is None:
         return Estimate(value, None, 0.0, n_seeds)

@@ -1,4 +1,5 @@
-"""Whether short runs predict long ones: the rank correlation between neighbouring rungs of a ladder."""
+"""Test whether short runs predict long ones: rank correlations between neighbouring rungs of successive
+halving."""
 
 from __future__ import annotations
 
@@ -19,26 +20,27 @@ from nas_attn.budget import Budget
 from nas_attn.record import TrialRecord
 
 LEAST_REPEATS = 3
-"""With fewer degrees of freedom the noise of the longer runs is not known."""
+"""Fewest degrees of freedom for which the noise of the longer runs is estimated."""
 LEAST_PLACEMENTS = 4
-"""With fewer placements a rank correlation has no interval."""
+"""Fewest placements for which a rank correlation has an interval."""
 WORTHWHILE = 0.5
-"""A correlation that is surely below this is of no use: the best of the short runs is hardly that of the long."""
+"""A correlation that is surely below this is useless: the best of the short runs is hardly the best of the long
+ones."""
 
 
 @dataclass(frozen=True)
 class RungFidelity:
-    """How well the order at one rung foretells the order at the next.
+    """How well the order at one rung predicts the order at the next.
 
     Args:
         lower: the shorter budget.
         upper: the longer budget.
-        n_placements: how many were run at both with the same seeds.
-        n_runs: how many pairs of runs that makes.
+        n_placements: number of placements that were run at both with the same seeds.
+        n_runs: number of pairs of runs.
         correlation: Spearman's, over the placements.
         interval: of the correlation; None for fewer than four placements.
-        attainable: correlation that a perfect forecast would have with these runs of the longer budget, since they
-            hold noise; None where too few placements ran with several seeds to know it.
+        attainable: correlation that a perfect prediction would have with these runs of the longer budget, which
+            are noisy; None if too few placements ran with several seeds to estimate it.
     """
 
     lower: Budget
@@ -51,9 +53,9 @@ class RungFidelity:
 
     @property
     def predicts(self) -> bool | None:
-        """The short runs predict the long ones: the correlation is surely above 0.
+        """Whether the short runs predict the long ones: the correlation is surely above 0.
 
-        False where it may be 0 and is surely below ``WORTHWHILE``; None where the placements are too few to tell.
+        False if it may be 0 and is surely below ``WORTHWHILE``; None if there are too few placements to decide.
         """
         if self.interval is None:
             return None
@@ -65,13 +67,12 @@ class RungFidelity:
 def ladder_fidelity(records: Iterable[TrialRecord], *, confidence: float = 0.95) -> tuple[RungFidelity, ...]:
     """The rank correlation between each rung of a study and the next longer one, shortest first.
 
-    A budget at which at least three placements are complete is a rung, unless they only showed whether a budget is
-    long enough. Two rungs are compared by the placements
-    that ran at both with the same seed, at least three. A placement's score is its mean over these seeds, freed
-    of what each seed adds to all placements.
+    A rung is a budget at which at least three placements are complete, unless they were run only to show whether a
+    budget is long enough. Two rungs are compared by the placements that ran at both with the same seed, at least
+    three. A placement's score is its mean over these seeds, minus the effect of each seed on all placements.
 
-    Only placements that a ladder promoted ran at the longer budget. Among these, which were alike at the shorter
-    one, the correlation is lower than it would be among all placements; its sign is the same.
+    Only placements promoted by successive halving ran at the longer budget. They were similar at the shorter one,
+    so their correlation is lower than it would be among all placements; its sign is the same.
 
     Args:
         records: of one study, in any order.
@@ -90,7 +91,7 @@ def ladder_fidelity(records: Iterable[TrialRecord], *, confidence: float = 0.95)
 def compared_rungs(
     records: Iterable[TrialRecord], lower: Budget, upper: Budget, *, confidence: float = 0.95
 ) -> RungFidelity | None:
-    """The same for two budgets, whatever lies between them; None for fewer than three placements.
+    """The rank correlation between two budgets, whatever lies between them; None for fewer than three placements.
 
     Args:
         records: of one study, in any order.
@@ -103,11 +104,11 @@ def compared_rungs(
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:
-    """Spearman's rank correlation; ties share their mean rank, and 0 where all values of a side are equal.
+    """Spearman's rank correlation; ties share their mean rank, and it is 0 if all values of a side are equal.
 
     Args:
         one: at least two values.
-        other: as many.
+        other: the same number of values.
     """
     a, b = (_ranks(np.asarray(values, dtype=float)) for values in (one, other))
     a, b = a - a.mean(), b - b.mean()
@@ -118,8 +119,8 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
 def spearman_interval(correlation: float, number: int, confidence: float) -> Interval | None:
     """The interval of a rank correlation by Fisher's z with the variance (1 + r^2 / 2) / (n - 3).
 
-    (Bonett and Wright 2000, Psychometrika 65(1), doi:10.1007/BF02294183.) A perfect correlation, of which z is
-    infinite, is taken half a swap of neighbours lower.
+    (Bonett and Wright 2000, Psychometrika 65(1), doi:10.1007/BF02294183.) A perfect correlation, whose z is
+    infinite, is lowered by half a swap of neighbours.
 
     Args:
         correlation: r.
@@ -148,11 +149,12 @@ def _compare(lower: Budget, upper: Budget, short: Cells, long: Cells, confidence
 
 
 def _attainable(cells: Cells, levels: Sequence[float], n_seeds: float) -> float | None:
-    """The root of the levels' reliability: what is not noise of their variance (Spearman 1904,
-    doi:10.2307/1412159).
+    """Square root of the levels' reliability, the share of their variance that is not noise.
+
+    (Spearman 1904, doi:10.2307/1412159.)
 
     Args:
-        cells: all runs of the budget, whose repeats tell the noise of one.
+        cells: all runs of the budget; their repeats determine the noise of one run.
         levels: of the placements.
         n_seeds: behind each level, on average.
     """
@@ -164,7 +166,7 @@ def _attainable(cells: Cells, levels: Sequence[float], n_seeds: float) -> float 
 
 
 def _levels(cells: Cells) -> tuple[float, ...]:
-    """Each placement's mean over its seeds, freed of the seeds' effects."""
+    """Each placement's mean over its seeds, minus the seeds' effects."""
     rows = list(by_placement(cells).values())
     effects = seed_effects(rows, [len(scores) / (len(scores) + 1.0) for scores in rows])
     return tuple(adjusted_mean(scores, effects) for scores in rows)

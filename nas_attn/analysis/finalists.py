@@ -1,4 +1,4 @@
-"""What finalists are judged by: runs that did not choose them, and luck with a seed that they share."""
+"""Judge finalists: by runs that did not choose them, and with the luck with a seed that they share."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from statistics import fmean
 from nas_attn.analysis.additive import SeedScores
 
 LEAST_SEEDS = 2
-"""With fewer paired seeds a placement was tried, not tested: nothing is claimed of it."""
+"""Fewest paired seeds of a tested placement. With fewer it was only tried, and nothing is claimed about it."""
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 USUAL_RATIO = 0.35
-"""Of the variance of what a seed does to all attentions alike to that of one run: 0.1 to 0.5 in tables of real
-runs."""
+"""Usual ratio of the variance of a seed's effect on all attentions alike to the variance of one run: 0.1 to 0.5
+in tables of real runs."""
 _LEAST_ROWS = 2
 
 
 def reported_scores(scores: SeedScores, final: Set[int], plain: SeedScores | None = None) -> dict[int, float]:
-    """The scores from which a placement's mean, its difference to the plain U-Net and their intervals come.
+    """The scores behind a placement's mean, its difference to the plain U-Net and their intervals.
 
-    A placement becomes a finalist because its screening score was high, and that score was high in part by luck: a
-    mean that includes it is too high (with 200 placements and seed noise of twice their spread the best screening
-    score is 2.5 IoU points too high). So of a finalist only the runs of the finals are reported, whose seeds chose
-    nothing. With fewer than two of these that the plain U-Net has, too, all scores are; so are all of what never
-    was a finalist.
+    A placement becomes a finalist because its screening score was high, in part by luck. A mean that includes this
+    score is too high: with 200 placements and seed noise of twice their spread, the best screening score is 2.5
+    IoU points too high. So for a finalist only the runs of the finals are reported, whose seeds chose nothing. All
+    scores are reported if the placement never was a finalist, or if it shares fewer than two seeds of its finals
+    with the plain U-Net.
 
     Args:
         scores: seed to IoU of one placement, without collapsed runs.
         final: seeds of its runs as a finalist.
-        plain: seed to IoU of the plain U-Net, likewise; None where it was not run.
+        plain: seed to IoU of the plain U-Net, without collapsed runs; None if it was not run.
     """
     fresh = {seed: score for seed, score in scores.items() if seed in final}
     paired = fresh if plain is None else fresh.keys() & plain.keys()
@@ -38,12 +38,14 @@ def reported_scores(scores: SeedScores, final: Set[int], plain: SeedScores | Non
 
 
 def shared_ratio(table: Sequence[SeedScores], plain: SeedScores, variance: float) -> float:
-    """Variance of what a seed adds to all placements with attention, but not to the plain U-Net, over a run's.
+    """Variance of a seed's effect on all placements with attention but not on the plain U-Net, relative to a
+    run's.
 
-    A paired difference then has the variance (2 + ratio) times that of one run, not twice. Finalists share many of
-    their attentions, and what these gain by luck with a seed they gain in all of them: their mean difference to
-    the plain U-Net moves from seed to seed by more than the runs' own noise. A handful of seeds says little of
-    that, so it is the posterior mean with an exponential prior around what tables of real runs show.
+    A paired difference has (2 + ratio) times the variance of one run instead of twice. The reason is that
+    finalists share many of their attentions, and the luck of an attention with a seed appears in all of them. So
+    their mean difference to the plain U-Net varies from seed to seed by more than the runs' own noise. A handful
+    of seeds says little about this ratio, so it is the posterior mean with an exponential prior whose mean comes
+    from tables of real runs.
 
     Args:
         table: seed to IoU of the placements with attention that were run with several seeds.
@@ -65,7 +67,7 @@ def shared_ratio(table: Sequence[SeedScores], plain: SeedScores, variance: float
 
 
 def _common_moves(table: Sequence[SeedScores], plain: SeedScores) -> list[tuple[float, int]]:
-    """For each seed by how much all placements were better than usual beside the plain U-Net, and how many."""
+    """For each seed, how much more than usual all placements gained over the plain U-Net, and their number."""
     paired = [{seed: iou - plain[seed] for seed, iou in scores.items() if seed in plain} for scores in table]
     usual = [fmean(differences.values()) if differences else 0.0 for differences in paired]
     found = []
@@ -79,11 +81,11 @@ def _common_moves(table: Sequence[SeedScores], plain: SeedScores) -> list[tuple[
 
 
 def _log_likelihood(total: float, freedom: int, expected: float) -> float:
-    """Of a sum of squares that is ``expected`` times a chi-square."""
+    """Log likelihood of a sum of squares that is ``expected`` times a chi-square."""
     return -freedom / 2 * math.log(expected) - total / (2 * expected)
 
 
 def _widths() -> list[float]:
-    """Of the share of the axis that each of ``RATIOS`` stands for."""
+    """Width of the interval of ratios that each of ``RATIOS`` represents."""
     edges = [RATIOS[0], *((low + high) / 2 for low, high in pairwise(RATIOS)), RATIOS[-1]]
     return [high - low for low, high in pairwise(edges)]

@@ -40,9 +40,9 @@ COLUMNS: Mapping[str, Callable[[RankedPlacement, Ranking], object]] = {
     "is_reference": lambda row, _: row.reference is not None,
     "front_probability": lambda row, _: row.front_probability,
 }
-"""What each column tells; ratios of latencies are of what was timed together with the baseline."""
+"""Value of each column. Latency ratios exist only for placements that were timed together with the baseline."""
 COSTS_OF_A_ROW = ("macs", "parameters", "latency_ms", "latency_ratio", "batch_latency_ratio")
-"""Of these columns those that tell what a placement costs."""
+"""The columns with costs of a placement."""
 
 
 def ranking_json(
@@ -52,12 +52,13 @@ def ranking_json(
 ) -> str:
     """A JSON list with one object for each placement, best first.
 
-    IoU is a fraction of 1; what is not known is null; ``placement`` maps every location to its attention.
+    IoU is a fraction of 1. Unknown values are null. ``placement`` maps every location to its attention.
 
     Args:
-        ranking: what to write.
-        top: how many rows; all where left out.
-        per_class: IoU of each class by the id of each placement; left out where nothing is known of it.
+        ranking: the ranking.
+        top: number of rows; all if omitted.
+        per_class: IoU of each class by the id of each placement; left out of the row of a placement without an
+            entry.
     """
     rows = [_row(row, ranking) | _of_classes(per_class.get(row.placement.id)) for row in ranking.rows[:top]]
     return json.dumps(rows, indent=2, allow_nan=False)
@@ -69,11 +70,11 @@ def ranking_rows(ranking: Ranking) -> list[dict[str, object]]:
 
 
 def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
-    """The same columns as CSV with a header; what is not known is empty, ``placement`` is its text.
+    """The same columns as CSV with a header; unknown values are empty, and ``placement`` is written as text.
 
     Args:
-        ranking: what to write.
-        top: how many rows; all where left out.
+        ranking: the ranking.
+        top: number of rows; all if omitted.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
@@ -85,13 +86,13 @@ def ranking_csv(ranking: Ranking, top: int | None = None) -> str:
 
 
 def effects_json(effects: StudyEffects, notes: Sequence[str]) -> str:
-    """An object with the lists ``effects``, ``interactions`` and ``redundancies``.
+    """A JSON object with the lists ``effects``, ``interactions`` and ``redundancies``.
 
-    IoU is a fraction of 1; what is not known is null.
+    IoU is a fraction of 1. Unknown values are null.
 
     Args:
         effects: of a study.
-        notes: sentences that go with them.
+        notes: sentences about the effects.
     """
     written = {
         "confidence": effects.confidence,
@@ -121,16 +122,16 @@ def effects_json(effects: StudyEffects, notes: Sequence[str]) -> str:
 
 
 def verdict_json(study: str, verdict: StudyVerdict, sentences: Sequence[str]) -> str:
-    """One object; gains are in points of the metric, and what is not known is null.
+    """A verdict as one JSON object; gains are in points of the metric, and unknown values are null.
 
-    Costs are those of the placement, by the names of the ranking's columns, and those of the baseline likewise;
-    ``cost_ratio`` is the one over the other by the cost that the study weighs, which ``cost`` names. The
-    interval is that of what was measured, not of what is expected.
+    Costs of the placement have the names of the ranking's columns, and costs of the baseline the same names with
+    the prefix ``baseline_``. ``cost`` names the cost that the study weighs, and ``cost_ratio`` is the placement's
+    relative to the baseline's. The interval is that of the measured gain, not of the expected one.
 
     Args:
         study: its name.
-        verdict: of it.
-        sentences: that say it.
+        verdict: of the study.
+        sentences: the verdict in words.
     """
     measured, row, ranking = verdict.measured, verdict.row, verdict.ranking
     interval = None if measured is None else measured.interval
@@ -173,10 +174,10 @@ def _of_classes(ious: Mapping[str, float | None] | None) -> dict[str, object]:
 
 
 def _cost_values(row: RankedPlacement | None, ranking: Ranking) -> dict[str, object]:
-    """What a row costs, by the names of ``COSTS_OF_A_ROW``; None what is not known.
+    """Costs of a row by the names of ``COSTS_OF_A_ROW``; None for unknown values.
 
     Args:
-        row: of the ranking; None where there is no such row.
+        row: of the ranking; None if there is no such row.
         ranking: to which it belongs.
     """
     return {name: None if row is None else COLUMNS[name](row, ranking) for name in COSTS_OF_A_ROW}
@@ -197,7 +198,7 @@ def _found(found: Effect | Interaction) -> dict[str, float | int | None]:
 
 
 def _alternative(verdict: StudyVerdict) -> dict[str, object] | None:
-    """What is as good and cheaper; its cost by the name of that by which it is."""
+    """The placement that is as good and cheaper, with the name of the cost by which it is cheaper."""
     row, one, ranking = verdict.row, verdict.as_good_for_less, verdict.ranking
     if row is None or one is None:
         return None
@@ -210,13 +211,13 @@ def _alternative(verdict: StudyVerdict) -> dict[str, object] | None:
 
 
 def _baseline_costs(ranking: Ranking) -> dict[str, object]:
-    """Without its ratios to itself."""
+    """The baseline's costs without ratios to itself."""
     costs = _cost_values(ranking.plain, ranking)
     return {name: value for name, value in costs.items() if not name.endswith("_ratio")}
 
 
 def _gain(verdict: StudyVerdict) -> float | None:
-    """The figure to report: the verified difference, else the gain that is expected."""
+    """The gain to report: the verified difference, or else the expected gain."""
     if verdict.verification is not None and verdict.measured is not None:
         return verdict.measured.delta
     return None if verdict.row is None else verdict.row.gain

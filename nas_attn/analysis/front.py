@@ -1,4 +1,4 @@
-"""Which placements are on the front, and how likely each is to be, all that is not known taken together."""
+"""Pareto-optimal placements, and the probability of each placement to be Pareto-optimal."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from nas_attn.errors import UsageError
 
 DRAWS = 2000
 MOST = 256
-"""Placements whose chances are drawn; those farther behind the front have none."""
+"""Number of placements whose probability is drawn; those farther behind the front have probability 0."""
 NEGLIGIBLE = 5e-4
-"""IoU that is not worth any cost: what a tenth of a point is rounded by."""
+"""Difference of IoU that is not worth any cost: half a tenth of a point, which rounding to a tenth hides."""
 _AT_ONCE = 200
 _JITTER, _LEAST_JITTER = 1e-8, 1e-18
 
 
 def pareto_front(points: Sequence[tuple[float, float]]) -> tuple[int, ...]:
-    """The points that no other point dominates, in O(n log n).
+    """The Pareto-optimal points, in O(n log n).
 
-    A point dominates another when its IoU is at least as high and its cost at most as high, and one of the
-    two is strictly better. Equal points do not dominate each other: all of them are on the front.
+    A point dominates another if its IoU is at least as high and its cost at most as high, and one of the two is
+    strictly better. Equal points do not dominate each other: either all of them are Pareto-optimal or none.
 
     Args:
         points: (IoU, cost) pairs; infinities are allowed.
     Returns:
-        indices of the front, ascending.
+        indices of the Pareto-optimal points, ascending.
     Raises:
         UsageError: a coordinate is NaN, which is neither better nor worse than anything.
     """
@@ -56,24 +56,24 @@ def front_probabilities(
     degrees_of_freedom: float,
     own: Array | None = None,
 ) -> tuple[float, ...]:
-    """The share of draws of all levels in which a placement is on the front.
+    """Share of posterior draws in which each placement is Pareto-optimal.
 
-    In each draw the images are drawn anew, the same for all placements, and so is what the seeds leave open of all
-    levels together: placements that share attentions rise and fall together. Costs are known. The draws are the
+    Each draw resamples the images, the same for all placements, and all levels jointly from the uncertainty that
+    the seeds leave: placements that share attentions rise and fall together. Costs are known. The draws are the
     same at every call.
 
-    A dearer placement is on the front where it is better by more than ``NEGLIGIBLE`` than each cheaper one: less
-    is not worth any cost, and where an attention does nothing, chance alone would put it on the front in every
-    second draw.
+    A more expensive placement counts as Pareto-optimal only if it is better than every cheaper one by more than
+    ``NEGLIGIBLE``. Without this margin, chance alone would make a placement whose attention does nothing
+    Pareto-optimal in every second draw.
 
     Args:
         levels: expected IoU of each of n placements.
-        covariance: of the levels, by what the seeds leave open, (n, n).
+        covariance: of the levels, from the uncertainty that the seeds leave, (n, n).
         influences: of each group of images on each level, (n, G); G may be 0.
         costs: of each placement.
-        degrees_of_freedom: of the noise that the covariance rests on.
-        own: what the own effects of the attentions add in each draw, which is not normal, (DRAWS, n); None where
-            the covariance holds them.
+        degrees_of_freedom: of the noise behind the covariance.
+        own: contribution of the attentions' own effects in each draw, which is not normal, (DRAWS, n); None if
+            the covariance includes it.
     """
     order = np.argsort(np.asarray(costs, dtype=float), kind="stable")
     dear = np.asarray(costs, dtype=float)[order]
@@ -85,7 +85,7 @@ def front_probabilities(
     images = _image_draws(weights.shape[1])
     times = np.zeros(len(order))
     for start in range(0, DRAWS, _AT_ONCE):
-        # The noise's own scale is drawn too: that makes the levels Student's.
+        # Drawing the scale of the noise, too, gives the levels Student's t distribution.
         scale = np.sqrt(degrees_of_freedom / scales.chisquare(degrees_of_freedom, (_AT_ONCE, 1)))
         apart = normals.standard_normal((_AT_ONCE, len(level))) @ root.T
         if own is not None:
@@ -101,11 +101,11 @@ def front_probabilities(
 
 
 def nearest_to_front(levels: Sequence[float], costs: Sequence[float]) -> list[int]:
-    """Numbers of the placements that have a chance to be on the front: the ``MOST`` that are least behind it.
+    """Numbers of the ``MOST`` placements that are least behind the front.
 
     Args:
         levels: expected IoU of each placement.
-        costs: of each.
+        costs: of each placement.
     """
     level, cost = np.asarray(levels, dtype=float), np.asarray(costs, dtype=float)
     order = np.lexsort((-level, cost))
@@ -122,7 +122,7 @@ def _root(covariance: Array) -> Array:
 
 @lru_cache(maxsize=4)
 def _image_draws(groups: int) -> Array:
-    """How many times more than once each group is drawn, (DRAWS, G)."""
+    """Number of times that each group is drawn, minus 1, (DRAWS, G)."""
     if groups == 0:
         return np.zeros((DRAWS, 0))
     counts = np.random.default_rng(2).multinomial(groups, np.full(groups, 1 / groups), DRAWS)

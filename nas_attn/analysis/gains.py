@@ -1,4 +1,4 @@
-"""What each placement gains over the plain U-Net: the posterior of one model of all runs."""
+"""Gain of each placement over the plain U-Net: the posterior of one model of all runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ from nas_attn.analysis.variances import milestone
 from nas_attn.models.placement import NONE, AttentionSpec, Placement
 
 MOST_RUNS = 1200
-"""Of more runs those of placements with several and the earliest others are taken: work grows with their cube."""
+"""Most runs that the model uses, because its work grows with their cube. Placements with several runs come
+first, then the earliest of the others."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +40,10 @@ class Gains:
     Args:
         specs: attention of each code, ``none`` first.
         codes: of the placements, (m, L).
-        scale: of the model's scores.
-        posterior: in units of these; None without runs.
-        n_known: how many runs they could rest on.
-        n_raised: runs so far below the others of their seed that they count as higher than they are.
+        scale: converts between IoU and the model's scores.
+        posterior: in units of these scores; None without runs.
+        n_known: number of runs available to the model.
+        n_raised: number of runs so far below the others of their seed that their scores are raised.
     """
 
     specs: tuple[AttentionSpec, ...]
@@ -54,22 +55,23 @@ class Gains:
 
     @property
     def n_runs(self) -> int:
-        """That they rest on."""
+        """Number of runs that the posterior uses."""
         return 0 if self.posterior is None else len(self.posterior.runs.scores)
 
     @property
     def spread(self) -> float:
-        """By which the model's units are multiplied to get IoU."""
+        """Factor from the model's units to IoU."""
         return float(self.scale.spreads[0])
 
     @property
     def most_below(self) -> float:
-        """By how much a run counts as below the median of its seed at most, in units of IoU."""
+        """Most by which a run's score can lie below the median of its seed, in units of IoU; lower scores are
+        raised."""
         return -self.spread * float(self.scale.least[0])
 
     @cached_property
     def level(self) -> float:
-        """IoU to expect of the plain U-Net over the seeds seen."""
+        """Expected IoU of the plain U-Net over the seeds seen."""
         if self.posterior is None:
             return 0.0
         return float(self.scale.middles[0]) + self.spread * self.posterior.level
@@ -86,7 +88,7 @@ class Gains:
 
     @on_one_core
     def covariance(self, rows: Sequence[int]) -> Array:
-        """Of the gains of some placements, (k, k)."""
+        """Covariance of the gains of some placements, (k, k)."""
         if self.posterior is None:
             return self.rest_covariance(rows)
         reach = self._reach[rows]
@@ -94,7 +96,7 @@ class Gains:
 
     @on_one_core
     def rest_covariance(self, rows: Sequence[int]) -> Array:
-        """Of the gains of some placements without the own effects of their attentions, (k, k)."""
+        """Covariance of the gains of some placements without their attentions' own effects, (k, k)."""
         if self.posterior is None:
             return np.zeros((len(rows), len(rows)))
         codes, known = self.codes[rows], self._known[:, rows]
@@ -102,10 +104,11 @@ class Gains:
 
     @on_one_core
     def own_draws(self, rows: Sequence[int], number: int) -> Array:
-        """What own effects add to the gains of some placements beyond the mean, drawn, (number, k).
+        """Draws of the own effects' contribution to the gains of some placements, relative to its mean, (number,
+        k).
 
-        Few effects are large and others next to nothing, so that these sums are not normal. The draws are the same
-        at every call.
+        A few effects are large and the others next to nothing, so these sums are not normal. The draws are the
+        same at every call.
         """
         if self.posterior is None:
             return np.zeros((number, len(rows)))
@@ -115,7 +118,7 @@ class Gains:
 
     @on_one_core
     def draws(self, rows: Sequence[int], number: int, generator: np.random.Generator) -> Array:
-        """The gains of some placements, drawn together, (number, k)."""
+        """Joint draws of the gains of some placements, (number, k)."""
         if self.posterior is None:
             return np.zeros((number, len(rows)))
         drawn = self.posterior.draws(number, generator)
@@ -123,9 +126,9 @@ class Gains:
 
     @on_one_core
     def best_gain(self, share: float, most: float = np.inf) -> float | None:
-        """What a share of the draws of the best gain does not exceed (``attainable.best_gains``), in units of IoU.
+        """The quantile ``share`` of the draws of the best gain (``attainable.best_gains``), in units of IoU.
 
-        Infinity where nothing is known. None where it is more than ``most``, which a few of the draws tell.
+        Infinity if nothing is known. None if it is above ``most``; then the first few draws may suffice.
         """
         if self.posterior is None:
             return None if most < np.inf else np.inf
@@ -146,14 +149,14 @@ class Gains:
 
     @cached_property
     def _known(self) -> Array:
-        """What the runs say of all but own effects of each placement, (n, m)."""
+        """Covariance of each placement's gain without own effects with the scores, whitened, (n, m)."""
         assert self.posterior is not None
         return self.posterior.known(self.codes)
 
     @cached_property
     @on_one_core
     def _reach(self) -> Array:
-        """How each gain hangs on the own effects, (m, p), given the runs."""
+        """Dependence of each gain on the own effects given the runs, (m, p)."""
         assert self.posterior is not None
         reach: Array = holds(self.codes, self.posterior.choices) - self._known.T @ self.posterior.held
         return reach
@@ -168,23 +171,23 @@ def gains_of(
     *,
     prior: Prior = SCEPTICAL,
 ) -> Gains:
-    """Learn from all runs what each placement gains.
+    """Learn the gain of each placement from all runs.
 
-    The model is that of ``effect_model.Runs``, with the variances that make the runs most likely: what its
-    attentions and their pairs add in all placements, and a rest of the placement's own, which its own runs tell
-    the better, the more of them there are. A placement with one run so stands where the others that share its
-    attentions put it, and one with many where its own runs do. Runs far below the others of their seed and below
-    the plain U-Net, and those that failed, count as five spreads below both; one that is the only run of its
-    placement tells next to nothing of it.
+    The model is that of ``effect_model.Runs``, with the variances that make the runs most likely. A gain consists
+    of the effects of the placement's attentions and their pairs in all placements, and a rest of the placement's
+    own. The more runs a placement has, the better they determine its rest. So a placement with one run is
+    predicted from the others that share its attentions, and one with many runs from its own. Runs far below the
+    others of their seed and below the plain U-Net count as five spreads below both, and so do runs that failed. A
+    run that is far below and the only one of its placement says next to nothing about it.
 
     Args:
         placements: of each row; all of one network.
-        table: of each row, seed to IoU, -inf where the run failed; a row without scores is only predicted.
-        influences: of each row's runs, by seed, those of the images; may be left out. What the images happen to
-            give attentions, pairs and placements would be something else on other images, and so is not a gain.
-        short: the same as the table for each rung below the top, the longest first.
-        prior: of the variances. Where these are learned from the first runs only, what they say of the effects
-            rests on all of them.
+        table: seed to IoU for each row, -inf if the run failed; a row without scores is only predicted.
+        influences: of the images on each row's runs, by seed; may be omitted. The contribution of the images to
+            attentions, pairs and placements would differ on other images, so it does not count as a gain.
+        short: like ``table``, for each rung below the top, the longest first.
+        prior: of the variances. Even if the variances are learned from the first runs only, the effects use all
+            runs.
     """
     specs, codes = _codes(placements)
     known = _known([table, *short])
@@ -213,11 +216,12 @@ def gains_of(
 
 
 def _runs(codes: Codes, rows: Numbers, ious: Array, seeds: Numbers, rungs: Numbers, scale: Scale) -> Runs:
-    """What the model learns from.
+    """The runs that the model learns from.
 
-    A run far below the others of its seed that is the only one of its placement on its rung may have collapsed: it
-    is taken to be off by as much as it lies below. By itself it tells next to nothing, and several that hold the
-    same attention tell that this harms.
+    A run that is far below the others of its seed and the only one of its placement on its rung may have
+    collapsed. Its score gets additional noise. The standard deviation of this noise is the distance below the
+    median to which the score is raised. So by itself the run says next to nothing, but several such runs with
+    the same attention show that the attention harms.
     """
     _, cells, n_runs = np.unique(np.stack([rungs, rows]), axis=1, return_inverse=True, return_counts=True)
     is_alone = n_runs[cells.reshape(-1)] == 1
@@ -226,7 +230,7 @@ def _runs(codes: Codes, rows: Numbers, ious: Array, seeds: Numbers, rungs: Numbe
 
 
 def _codes(placements: Sequence[Placement]) -> tuple[tuple[AttentionSpec, ...], Codes]:
-    """Attention of each code, and those of the placements, (m, L); 0 is ``none``."""
+    """Attention of each code, and the codes of the placements, (m, L); 0 is ``none``."""
     specs = (NONE, *sorted({spec for placement in placements for _, spec in placement} - {NONE}, key=str))
     code_of = {spec: code for code, spec in enumerate(specs)}
     codes = [[code_of[spec] for _, spec in placement] for placement in placements]
@@ -234,8 +238,7 @@ def _codes(placements: Sequence[Placement]) -> tuple[tuple[AttentionSpec, ...], 
 
 
 def _known(tables: Sequence[Sequence[SeedScores]]) -> list[tuple[int, int, int, float]]:
-    """(rung, row, seed, IoU) of all runs, first those of placements with several, which tell the
-    noise."""
+    """(rung, row, seed, IoU) of all runs, placements with several runs first because they determine the noise."""
     order = sorted(range(len(tables[0])), key=lambda row: len(tables[0][row]) < 2)
     return [
         (rung, row, seed, iou)

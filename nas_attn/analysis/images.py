@@ -1,4 +1,4 @@
-"""How much a score hangs on the images that happened to be in the set."""
+"""Dependence of a score on the images that happen to be in the set."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Influences = Mapping[int, Array]
 
 @lru_cache(maxsize=8192)
 def influence(counts: ImageCounts) -> Array:
-    """What each group of images adds to the metric of a run beyond its share, (G,), summing to 0.
+    """Contribution of each group of images to the metric of a run beyond its share, (G,), summing to 0.
 
-    With the groups drawn anew w_g times each, the mean IoU is, to first order in w - 1,
+    If group g is drawn w_g times instead of once, the mean IoU is, to first order in w - 1,
 
         iou(w) = iou + sum over g of (w_g - 1) * mean over k of (I_gk - iou_k U_gk) / sum over h of U_hk
 
-    (the infinitesimal jackknife: Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, ch. 6). The
-    mean is over the classes that occur in the whole set: a draw that misses a rare class does not change which
-    classes count. Dice is the same ratio of other pixels, 2 I over I + U; a metric per image is the ratio of the
-    sum over images to their number.
+    (the infinitesimal jackknife: Efron 1982, The Jackknife, the Bootstrap and Other Resampling Plans, ch. 6).
+    The mean is over the classes that occur in the whole set: a draw that misses a rare class does not change
+    which classes count. Dice is the same ratio of other pixels, 2 I over I + U. A metric per image is the ratio
+    of the sum over images to their number.
     """
     above, below = _ratios(counts)
     whole = below.sum(0)
@@ -40,7 +40,7 @@ def influence(counts: ImageCounts) -> Array:
 
 
 def _ratios(counts: ImageCounts) -> tuple[Array, Array]:
-    """What the metric is the mean over columns of the ratio of: numerators and denominators, each (G, columns)."""
+    """Numerators and denominators whose ratios the metric averages over columns, each (G, columns)."""
     metric = METRICS[counts.metric]
     if metric.per_image:
         sums, numbers = counts.unpack_per_image(metric.name)
@@ -52,17 +52,20 @@ def _ratios(counts: ImageCounts) -> tuple[Array, Array]:
 
 
 def groups_of_rarest_class(counts: ImageCounts) -> int:
-    """In how many groups of images the class has pixels that has them in the fewest, labelled or predicted."""
+    """Number of groups of images with pixels of the rarest class, labelled or predicted.
+
+    The rarest class is the one that occurs in the fewest groups.
+    """
     _, unions = counts.unpack()
     occurring = (unions > 0).sum(0)
     return int(occurring[occurring > 0].min(initial=len(unions)))
 
 
 def influences(placements: Sequence[Mapping[int, ImageCounts]]) -> tuple[Influences, ...]:
-    """Of each placement's runs, by seed.
+    """Influences of the images on each placement's runs, by seed.
 
-    Runs can be compared image by image where they were judged on the same groups of them: those of another
-    number of groups than most have, or of a single one, are left out.
+    Runs can be compared image by image only if they were judged on the same groups of images. Runs with a
+    single group, or with another number of groups than most runs, are left out.
     """
     numbers = Counter(held.groups for counts in placements for held in counts.values())
     usual = max(numbers, key=lambda groups: (numbers[groups], groups), default=1)
@@ -73,17 +76,18 @@ def influences(placements: Sequence[Mapping[int, ImageCounts]]) -> tuple[Influen
 
 
 def paired_influences(one: Influences, other: Influences, seeds: Iterable[int]) -> list[Array]:
-    """What images add to the difference of two runs with one seed, of those seeds with which both were counted."""
+    """Influences of the images on the difference of two runs, for each seed with which both were counted."""
     return [one[seed] - other[seed] for seed in seeds if seed in one and seed in other]
 
 
 @dataclass(frozen=True)
 class ImagePart:
-    """The images' part in the variance of a mean over seeds.
+    """The images' contribution to the variance of a mean over seeds.
 
     Args:
-        variance: over draws of as many images, of the mean over these very runs.
-        repeated: share of it that comes from each run by itself, and which the scatter between seeds holds too.
+        variance: of the mean over these very runs, over draws of the same number of images.
+        repeated: share of the variance that is specific to each run, so that the scatter between seeds includes
+            it, too.
         groups: G.
     """
 
@@ -93,14 +97,14 @@ class ImagePart:
 
 
 def image_part(runs: Sequence[Array], n_seeds: int, repeated: float) -> ImagePart | None:
-    """The bootstrap over images, in closed form: what infinitely many draws with replacement converge to.
+    """The bootstrap over images in closed form: the limit of infinitely many draws with replacement.
 
     Args:
-        runs: influences of each run, or of each pair of runs their difference, each (G,).
-        n_seeds: with which there are runs, at least one.
+        runs: influences for each run, or the differences of influences for each pair of runs, each (G,).
+        n_seeds: number of seeds with runs, at least one.
         repeated: ``pooled_repeated`` for one run.
     Returns:
-        None where the images of a run were not counted.
+        None if the images of a run were not counted.
     """
     if len(runs) < n_seeds:
         return None
@@ -110,12 +114,12 @@ def image_part(runs: Sequence[Array], n_seeds: int, repeated: float) -> ImagePar
 
 
 def pooled_repeated(placements: Iterable[Sequence[Array]]) -> float:
-    """Variance over images that one run has by itself: that two runs of a placement do not share.
+    """Variance over images that is specific to one run, so that two runs of a placement do not share it.
 
     Args:
-        placements: of each the influences of its runs; those with one run say nothing here.
+        placements: for each, the influences of its runs; placements with one run are ignored.
     Returns:
-        0 where no placement has two runs.
+        0 if no placement has two runs.
     """
     total, degrees_of_freedom = 0.0, 0
     for runs in placements:

@@ -1,4 +1,4 @@
-"""Linear algebra on one core: the others train networks."""
+"""Linear algebra on one core, because the other cores train networks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
-import numpy as np  # noqa: F401  # loads its BLAS, which is then found
+import numpy as np  # noqa: F401  # loads its BLAS, so that threadpoolctl finds it
 import scipy.linalg  # has a BLAS of its own
 from threadpoolctl import ThreadpoolController
 
@@ -17,11 +17,11 @@ R = TypeVar("R")
 
 
 def on_one_core(function: Callable[P, R]) -> Callable[P, R]:
-    """Let what a function computes with matrices take one thread, whatever BLAS has outside of it.
+    """Limit the matrix computations of a function to one thread, whatever the setting of BLAS outside it.
 
-    The model's matrices have some hundred rows, for which further threads bring little. Where other processes have
-    the cores, as in a search, each product waits for a thread that is not running, and those that wait compute in
-    circles: twenty times as long, in processor time too.
+    The model's matrices have a few hundred rows, for which further threads bring little. If other processes
+    occupy the cores, as in a search, each product waits for a thread that is not running, and the waiting
+    threads spin: twenty times as long, in processor time too.
     """
 
     @wraps(function)
@@ -33,13 +33,13 @@ def on_one_core(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def cholesky(covariance: Array) -> Array:
-    """The lower factor."""
+    """The lower Cholesky factor."""
     factor: Array = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
     return factor
 
 
 def solve(triangle: Array, right: Array, *, transposed: bool = False) -> Array:
-    """The solution of a lower triangular system, or of that with its transpose."""
+    """The solution of a lower triangular system, or of the system with its transpose."""
     solution: Array = scipy.linalg.solve_triangular(
         triangle, right, lower=True, trans=1 if transposed else 0, check_finite=False
     )
@@ -48,5 +48,5 @@ def solve(triangle: Array, right: Array, *, transposed: bool = False) -> Array:
 
 @lru_cache(maxsize=1)
 def _threads() -> ThreadpoolController:
-    """Of all BLAS libraries that are loaded."""
+    """Controller of all BLAS libraries that are loaded."""
     return ThreadpoolController()

@@ -1,4 +1,4 @@
-"""How much a score changes with the seed: in all placements with several seeds, and in those that stand out."""
+"""Noise between seeds: pooled over all placements with several seeds, and of placements that stand out."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from nas_attn.analysis.images import Array
 from nas_attn.analysis.quantiles import two_sided_tail
 
 LEAST_FREEDOM = 3
-"""Degrees of freedom of its noise that an interval must rest on to be told."""
+"""Fewest degrees of freedom of the noise for which an interval is reported."""
 _FAR = 6.0
-"""How many times as much as all others together an unstable placement scatters."""
+"""An unstable placement scatters more than this many times as much as all others together."""
 _LEAST_OF_OTHERS = 10
-"""Degrees of freedom of the others: fewer say too little to call anything far."""
+"""Fewest degrees of freedom of the other placements; fewer cannot show that a placement is far off."""
 _DRAWS = 20_000
 _CONFIDENCE = 0.95
 _BISECTIONS = 40
@@ -27,7 +27,7 @@ _MOST = 1e6
 
 @dataclass(frozen=True)
 class PooledSd:
-    """A standard deviation with what it rests on.
+    """A standard deviation and its degrees of freedom.
 
     Args:
         sd: in units of IoU.
@@ -39,18 +39,18 @@ class PooledSd:
 
     @property
     def tells_intervals(self) -> bool:
-        """It rests on enough for an interval (``Interval.around``)."""
+        """Whether the degrees of freedom suffice for an interval (``Interval.around``)."""
         return self.degrees_of_freedom >= LEAST_FREEDOM
 
 
 @dataclass(frozen=True)
 class Noise:
-    """The seed's part in scores and in paired differences.
+    """Noise between seeds in scores and in paired differences.
 
     Args:
-        pair: of the difference between two placements run with the same seed; None where no two placements
-            share two seeds.
-        run: of a single score, the effect that a seed has on all placements alike included; None where no
+        pair: of the difference between two placements run with the same seed; None if no two placements share two
+            seeds.
+        run: of a single score, including the effect that a seed has on all placements alike; None if no
             placement has two seeds.
     """
 
@@ -74,18 +74,18 @@ class Squares:
 def pooled_noise(table: Sequence[SeedScores]) -> Noise:
     """The noise of paired differences and of single scores, assumed equal for all placements.
 
-    A score is modelled as level of the placement + effect of the seed + independent noise of variance sigma^2
-    (homoscedastic: the same for every placement; a few seeds each cannot tell otherwise). sigma^2 is the
-    residual mean square of that fit, with n - placements - seeds + groups degrees of freedom; a paired
-    difference has variance 2 sigma^2. Pooling the variances of the differences to the plain U-Net instead
+    The model of a score is level of the placement + effect of the seed + independent noise of variance sigma^2.
+    The noise is homoscedastic, the same for every placement, because a few seeds for each cannot show otherwise.
+    sigma^2 is the residual mean square of that fit, with n - placements - seeds + groups degrees of freedom. A
+    paired difference has variance 2 sigma^2. Pooling the variances of the differences to the plain U-Net instead
     would count the noise of the plain U-Net's own runs once for each placement.
 
-    A single score varies with the seed's effect too. Its variance is the mean square within placements; its
-    degrees of freedom are few, since an effect that all placements share is seen only once
+    A single score also varies with the seed's effect. Its variance is the mean square within placements. It has
+    few degrees of freedom, because an effect that all placements share is seen only once
     (``effective_degrees_of_freedom``).
 
     Args:
-        table: seed to IoU for each placement; placements with one seed say nothing here.
+        table: seed to IoU for each placement; placements with one seed are ignored.
     """
     rows = [scores for scores in table if len(scores) > 1]
     within, within_df = sum(squares(scores.values()) for scores in rows), sum(len(scores) - 1 for scores in rows)
@@ -103,11 +103,11 @@ def pooled_noise(table: Sequence[SeedScores]) -> Noise:
 
 
 def own_noise(reported: SeedScores, plain: SeedScores | None, pooled: Noise) -> Noise:
-    """The noise of one placement by itself, never below the pooled one.
+    """The noise of one placement by itself, never below the pooled noise.
 
     Args:
         reported: seed to IoU of the placement.
-        plain: seed to IoU of the plain U-Net; None where it was not run.
+        plain: seed to IoU of the plain U-Net; None if it was not run.
         pooled: of all stable placements.
     """
     differences = [] if plain is None else [reported[seed] - plain[seed] for seed in reported if seed in plain]
@@ -122,16 +122,16 @@ def _wider(values: Sequence[float], pooled: PooledSd | None) -> PooledSd | None:
 
 
 def unstable_rows(table: Sequence[SeedScores]) -> frozenset[int]:
-    """Row numbers of placements with a run that lies far from what placement and seed make expected.
+    """Row numbers of placements with a run far from the score that placement and seed predict.
 
-    A training that collapses under one seed of many lies tens of points below. Pooled with the others it would
-    widen every interval of the ranking, although it says something about its own placement only. So the
-    placement that scatters most is compared with all others together, set apart where it scatters more than six
-    times as much (an F test of two variances), and the search begins anew without it. Fewer than ten degrees of
-    freedom in the others say too little to call anything far.
+    A training that collapses under one seed of many scores tens of points lower. Pooled with the others it would
+    widen every interval of the ranking, although it concerns only its own placement. So the placement that
+    scatters most is compared with all others together. If it scatters more than six times as much (an F test of
+    two variances), it is set apart, and the comparison is repeated without it. With fewer than ten degrees of
+    freedom in the others, no placement is set apart.
 
     Args:
-        table: seed to IoU for each placement; those with one seed say nothing here.
+        table: seed to IoU for each placement; placements with one seed are ignored.
     """
     left = {number: scores for number, scores in enumerate(table) if len(scores) > 1}
     apart: set[int] = set()
@@ -150,41 +150,41 @@ def unstable_rows(table: Sequence[SeedScores]) -> frozenset[int]:
 
 
 def _scatter_beside(scores: SeedScores, others: Mapping[int, SeedScores]) -> float:
-    """Mean residual square of a placement, by the seeds' effects as the others have them."""
+    """Mean residual square of a placement, given the seed effects of the others."""
     effects = seed_effects(list(others.values()), [1.0] * len(others))
     known = [score - effects[seed] for seed, score in scores.items() if seed in effects]
     return squares(known) / (len(known) - 1) if len(known) > 1 else 0.0
 
 
 def residual_squares(rows: Sequence[SeedScores]) -> Squares:
-    """What the additive fit leaves of the scores."""
+    """Residual sum of squares of the additive fit."""
     groups, seeds = len(connected_groups(rows)), {seed for scores in rows for seed in scores}
     return Squares(sum(_row_squares(rows)), sum(map(len, rows)) - len(rows) - len(seeds) + groups)
 
 
 def _row_squares(rows: Sequence[SeedScores]) -> list[float]:
-    """Each placement's part in the residual sum of squares of the additive fit."""
+    """Each placement's share of the residual sum of squares of the additive fit."""
     effects = seed_effects(rows, [1.0] * len(rows))
     return [squares(score - effects[seed] for seed, score in scores.items()) for scores in rows]
 
 
 def effective_degrees_of_freedom(shared: Squares, own: Squares) -> float:
-    """Those with which Student's 95 % interval of a run's noise is the generalised confidence interval.
+    """Degrees of freedom for which Student's 95 % interval of a run's noise equals the generalised confidence
+    interval.
 
-    A run's variance is that of an effect that its seed has on all placements alike, plus that of its own: s + e.
-    Of the squares ``shared`` is (m s + e) V, with m placements for each degree of freedom, and ``own`` is e U; U
-    and V follow chi-square. Solved for s and e, with U and V drawn, both squares give the distribution of s + e,
-    and so the quantile of a normal deviation of that variance (Weerahandi 1993,
-    doi:10.1080/01621459.1993.10476355).
+    A run's variance is s + e: s from the effect that its seed has on all placements alike, e from its own noise.
+    The sum of squares ``shared`` is (m s + e) V, with m placements for each degree of freedom, and ``own`` is e U;
+    U and V follow chi-square. Solving for s and e with drawn U and V gives the distribution of s + e, and so the
+    quantile of a normal deviation of that variance (Weerahandi 1993, doi:10.1080/01621459.1993.10476355).
 
-    Satterthwaite's degrees of freedom take the squares for their expectations. Where two seeds happen to be alike,
-    the shared part looks small and the degrees of freedom many: of two loud seeds' means such intervals cover 88 %
-    instead of 95 %. The price is paid with few quiet seeds, whose intervals are wider than they had to be: that
-    they are quiet is what few seeds cannot tell.
+    Satterthwaite's degrees of freedom replace the squares by their expectations. If two seeds happen to be alike,
+    the shared part looks small and the degrees of freedom look many: for the means of two noisy seeds such
+    intervals cover 88 % instead of 95 %. The price of this method is wider intervals than necessary for a few
+    seeds with little noise, because few seeds cannot show that their noise is small.
 
     Args:
         shared: between seeds.
-        own: what is left within placements and seeds.
+        own: residual within placements and seeds.
     """
     total = shared.total + own.total
     if total <= 0:
@@ -199,7 +199,7 @@ def effective_degrees_of_freedom(shared: Squares, own: Squares) -> float:
 
 @lru_cache(maxsize=8)
 def _draws(between: int, within: int) -> tuple[Array, Array, Array]:
-    """Sizes of standard normal deviations, and chi-squares of both degrees of freedom; always the same ones."""
+    """Absolute standard normal draws, and chi-square draws for both degrees of freedom; the same at every call."""
     generator = np.random.default_rng(0)
     return (
         np.abs(generator.standard_normal(_DRAWS)),
@@ -209,7 +209,7 @@ def _draws(between: int, within: int) -> tuple[Array, Array, Array]:
 
 
 def _degrees_of_freedom(quantile: float) -> float:
-    """Those of the t distribution with this two-sided 95 % quantile."""
+    """Degrees of freedom of the t distribution with this two-sided 95 % quantile."""
     low, high = 0.5, _MOST
     for _ in range(_BISECTIONS):
         middle = (low * high) ** 0.5

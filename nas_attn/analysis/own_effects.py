@@ -1,4 +1,4 @@
-"""What each attention adds at its own location, where few may matter and the others add next to nothing."""
+"""Own effects of attentions at their locations: a few may matter while the others are next to nothing."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from nas_attn.analysis.images import Array
 from nas_attn.analysis.linear_algebra import cholesky, on_one_core, solve
 
 SCALES = (0.01, 1.0, 30.0)
-"""Variance of an effect that is next to nothing, of a usual one and of a large one, by that of a usual one."""
+"""Variances of an effect that is next to nothing, of a usual one and of a large one, relative to a usual one."""
 _SCALES = np.array(SCALES)
 UNEVEN = (0.3, 1.0)
-"""Beta distribution of the share of effects that are not usual: most likely none or few."""
+"""Beta distribution of the share of effects that are not usual; most likely there are none or few."""
 SLIGHT = (9.0, 1.0)
-"""Beta distribution of the share of those that are next to nothing; the others are large."""
+"""Beta distribution of the share of these that are next to nothing; the others are large."""
 RISE, FALL, TURN = 1.5, 2.0, 4.0
-"""Density of the logarithm of the usual variance v, by that expected: v**RISE / (1 + v / TURN)**FALL."""
+"""Density of the logarithm of the usual variance, with v = usual variance / expected one: v**RISE / (1 + v /
+TURN)**FALL."""
 _SWEEPS, _SETTLING, _APART = 160, 40, 2
 _STEP = 0.7
 _USUAL = SCALES.index(1.0)
 _MOST = 600.0
-"""Logarithm of a weight beyond which no other counts."""
+"""Largest logarithm of a weight; beyond it no other weight matters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +36,9 @@ class OwnEffects:
     """The posterior of p effects: a mixture over which of them are large, usual or next to nothing.
 
     Args:
-        scales: prior variances of the effects in each of d draws of these, (d, p).
+        scales: prior variances of the effects in each of d draws, (d, p).
         precision: of the effects by the runs alone, (p, p).
-        pull: the runs' precision times their scores, (p,).
+        pull: the effects' linear term in the log likelihood, (p,).
     """
 
     scales: Array
@@ -45,14 +46,14 @@ class OwnEffects:
     pull: Array
 
     def draw(self, generator: np.random.Generator) -> Array:
-        """The effects, once, (p,), from any draw of the scales."""
+        """One draw of the effects, (p,), with the scales of a random draw."""
         if not len(self.scales):
             return np.zeros(len(self.pull))
         scales = self.scales[generator.integers(len(self.scales))]
         return self._given(scales, generator.standard_normal(len(self.pull)))
 
     def draw_unseen(self, number: int, generator: np.random.Generator) -> Array:
-        """Effects of choices that no run holds: each like any of the others, (number,)."""
+        """Draws of the effects of choices that no run has, each distributed like any of the others, (number,)."""
         if not self.scales.size:
             return np.zeros(number)
         scales = generator.choice(self.scales.ravel(), number)
@@ -60,7 +61,7 @@ class OwnEffects:
         return drawn
 
     def drawn(self, number: int, generator: np.random.Generator) -> Array:
-        """The effects: from each draw of the scales as often as from all others, (number, p)."""
+        """Draws of the effects, using every draw of the scales equally often, (number, p)."""
         drawn = np.zeros((number, len(self.pull)))
         if not len(self.scales):
             return drawn
@@ -72,14 +73,14 @@ class OwnEffects:
 
     @cached_property
     def mean(self) -> Array:
-        """(p,)."""
+        """Posterior mean, (p,)."""
         mean: Array = self._moments[0].mean(0) if len(self.scales) else np.zeros(len(self.pull))
         return mean
 
     @cached_property
     @on_one_core
     def covariance(self) -> Array:
-        """(p, p), over the scales, too."""
+        """Posterior covariance, including the variation over the scales, (p, p)."""
         means, within = self._moments
         away = means - self.mean
         return within + away.T @ away / max(1, len(means))
@@ -98,7 +99,7 @@ class OwnEffects:
 
     @on_one_core
     def _given(self, scales: Array, noise: Array) -> Array:
-        """The effects with some scales, of standard normal numbers, (p,) or (k, p)."""
+        """The effects given their scales, from standard normal numbers, (p,) or (k, p)."""
         factor = self._factor(scales)
         white = solve(factor, self.pull) + noise
         return solve(factor, white.T, transposed=True).T
@@ -111,16 +112,16 @@ def local_scales(precision: Array, pull: Array, expected: float, start: float, *
     """Draws of the variance of each effect, which is next to nothing, usual or large, (d, p).
 
     Each effect is normal around 0 with the usual variance times one of ``SCALES`` (a mixture of spike and slab:
-    George and McCulloch 1993, doi:10.1080/01621459.1993.10476353). How many are of which scale is learned, so that
-    nothing is lost where all are usual. The sampler changes one scale after the other with the effects integrated
-    out (Gibbs), then the usual variance (Metropolis). Equal evidence gives equal draws.
+    George and McCulloch 1993, doi:10.1080/01621459.1993.10476353). The share of each scale is learned, so nothing
+    is lost if all effects are usual. The sampler changes one scale after another with the effects integrated out
+    (Gibbs), then the usual variance (Metropolis). Equal evidence gives equal draws.
 
     Args:
         precision: of the effects by the runs alone, X' C^-1 X with the variances of all else given, (p, p).
         pull: X' C^-1 y, (p,).
-        expected: usual variance to expect of an effect.
-        start: where its draws start.
-        sweeps: through all effects; the first quarter settles, and of the others every second is kept.
+        expected: expected usual variance of an effect.
+        start: usual variance at which the chain starts.
+        sweeps: through all effects; the first quarter settles, and every second of the others is kept.
     """
     chain = _Chain(precision, pull, expected, start)
     kept = []
@@ -135,13 +136,13 @@ def local_scales(precision: Array, pull: Array, expected: float, start: float, *
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    """A usual variance, with the effects' scales.
+    """A usual variance together with the effects' scales.
 
     Args:
         usual: variance.
         factor: lower Cholesky factor of the effects' precision, (p, p).
-        white: what it solves of the pull, (p,).
-        log_density: of the runs, and of the prior of the usual variance.
+        white: ``pull``, whitened by the factor, (p,).
+        log_density: of the runs and of the prior of the usual variance.
     """
 
     usual: float
@@ -156,7 +157,7 @@ class _State:
 
 
 class _Chain:
-    """A Markov chain whose draws in the long run are those of the posterior."""
+    """A Markov chain whose stationary distribution is the posterior."""
 
     def __init__(self, precision: Array, pull: Array, expected: float, start: float) -> None:
         self._precision, self._pull, self._expected = precision, pull, expected
@@ -167,12 +168,12 @@ class _Chain:
 
     @property
     def variances(self) -> Array:
-        """Of the effects, as it is, (p,)."""
+        """Current variances of the effects, (p,)."""
         return self._state.usual * _SCALES[self._scales]
 
     def move(self) -> None:
-        """Try two other usual variances."""
-        self._state = self._given(self._state.usual)  # the scales are others now
+        """Propose two new usual variances, one after the other (Metropolis)."""
+        self._state = self._given(self._state.usual)  # the scales have changed since
         for _ in range(2):
             usual = self._state.usual * math.exp(_STEP * self._generator.standard_normal())
             tried = self._given(usual)
@@ -198,8 +199,8 @@ class _Chain:
                 _follow(mean, covariance, effect, change / (1 + change * variance))
 
     def _changes(self) -> list[list[tuple[float, float]]]:
-        """From each scale to each: by how much an effect's precision changes, and the logarithm of how much
-        likelier the other is, whatever the runs say."""
+        """For each pair of scales, the change of an effect's precision and the log odds of the change without
+        the runs."""
         precisions = [1 / (self._state.usual * scale) for scale in SCALES]
         alone = [
             math.log(share) + math.log(wanted) / 2 for share, wanted in zip(self._shares, precisions, strict=True)
@@ -210,7 +211,7 @@ class _Chain:
         ]
 
     def reshare(self) -> None:
-        """Draw how many effects are of each scale."""
+        """Draw the share of effects of each scale."""
         nothing, usual, large = np.bincount(self._scales, minlength=len(SCALES)).tolist()
         uneven = self._generator.beta(UNEVEN[0] + nothing + large, UNEVEN[1] + usual)
         slight = self._generator.beta(SLIGHT[0] + nothing, SLIGHT[1] + large)
@@ -218,7 +219,7 @@ class _Chain:
         self._shares = tuple(max(share, 1e-300) for share in shares)
 
     def _given(self, usual: float) -> _State:
-        """The effects given their scales, with the logarithm of the likelihood and the prior of the rest."""
+        """The state for a usual variance and the current scales."""
         wanted = 1 / (usual * _SCALES[self._scales])
         precision = self._precision.copy()
         precision.flat[:: len(wanted) + 1] += wanted
@@ -229,7 +230,7 @@ class _Chain:
 
 
 def _follow(mean: Array, covariance: Array, effect: int, by: float) -> None:
-    """Change both as a change of the precision of one effect's prior does."""
+    """Update mean and covariance after a change of the precision of one effect's prior, in place."""
     column = covariance[:, effect].copy()
     mean -= by * mean[effect] * column
     dger(-by, column, column, a=covariance.T, overwrite_a=1)  # in place: the transpose is in its order
@@ -240,7 +241,7 @@ def _log_prior(usual: float) -> float:
 
 
 def _drawn(weights: list[float], chance: float) -> int:
-    """Which of some, by their weights and a number between 0 and 1."""
+    """Index drawn in proportion to the weights, given a random number between 0 and 1."""
     left = chance * sum(weights)
     for number, weight in enumerate(weights[:-1]):
         left -= weight

@@ -1,4 +1,4 @@
-"""Two placements under the same fresh seeds, judged by their own differences alone."""
+"""Compare two placements under the same fresh seeds by their own differences alone."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from nas_attn.analysis.noise import LEAST_FREEDOM, PooledSd
 from nas_attn.analysis.power import ratio_shown, seeds_needed
 
 LEAST_SEEDS = LEAST_FREEDOM + 1
-"""That tell the noise of one pair well enough for an interval."""
+"""Fewest seeds that determine the noise of one pair well enough for an interval."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The runs of two placements whose seeds both have, without collapsed ones.
+    """The runs of two placements with their common seeds, without collapsed ones.
 
-    No other placement has a say: what a third one does with these seeds cannot widen the interval.
+    No other placement has an influence: the results of a third one with these seeds cannot widen the interval.
 
     Args:
         one: IoU of the first, by seed; at least one.
-        other: IoU of the second, likewise.
-        images: the images' part in the variance of the mean difference; None where they were not counted.
+        other: IoU of the second, with the same seeds.
+        images: the images' contribution to the variance of the mean difference; None if images were not
+            counted.
     """
 
     one: Sequence[float]
@@ -34,7 +35,7 @@ class Pair:
 
     @classmethod
     def of(cls, evidence: Evidence, one: int, other: int) -> Pair | None:
-        """Of two rows; None where they share no seed with which neither collapsed."""
+        """The pair of two rows; None if they share no seed with which neither collapsed."""
         first, second = evidence.clean[one], evidence.clean[other]
         seeds = [seed for seed in first if seed in second]
         if not seeds:
@@ -50,20 +51,21 @@ class Pair:
 
     @property
     def estimate(self) -> Estimate:
-        """The mean difference; its noise is the differences' own, with n - 1 degrees of freedom."""
+        """The mean difference; its noise is the scatter of the differences themselves, with n - 1 degrees of
+        freedom."""
         return self._estimate(len(self.one))
 
     def gain_shown(self, confidence: float) -> float | None:
-        """The gain that as many seeds show with a power of 80 %; None for fewer than ``LEAST_SEEDS``."""
+        """The gain that this number of seeds detects with a power of 80 %; None for fewer than ``LEAST_SEEDS``."""
         estimate = self.estimate
         if estimate.error is None or len(self.one) < LEAST_SEEDS:
             return None
         return estimate.error * ratio_shown(estimate.degrees_of_freedom, confidence)
 
     def seeds_needed(self, gain: float, confidence: float) -> int | None:
-        """How many seeds show a gain with a power of 80 %, were the noise as measured.
+        """Number of seeds that detect a gain with a power of 80 %, if the noise is as measured.
 
-        None where none do, or where fewer than ``LEAST_SEEDS`` have run.
+        None if no number does, or if fewer than ``LEAST_SEEDS`` have run.
 
         Args:
             gain: above 0, in units of IoU.
@@ -88,12 +90,12 @@ class Pair:
         return [one - other for one, other in zip(self.one, self.other, strict=True)]
 
     def _estimate(self, n_seeds: int) -> Estimate:
-        """As it would be with so many seeds of the same noise."""
+        """The estimate with this many seeds of the same noise."""
         noise = None if self._sd is None else PooledSd(self._sd, n_seeds - 1)
         return estimate_of(mean(self._differences), noise, n_seeds, self._images(n_seeds))
 
     def _images(self, n_seeds: int) -> ImagePart | None:
-        """More seeds average out what each run has by itself, and nothing else of the images' part."""
+        """The image part with this many seeds, which average out only the variance specific to each run."""
         if self.images is None:
             return None
         repeated = self.images.repeated * len(self.one) / n_seeds

@@ -13,11 +13,11 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import TrialRecord
 
 ClassIous = tuple[float | None, ...]
-"""A fraction of 1 for each class, in the order of their indices; None for one that no mask holds."""
+"""A fraction of 1 for each class, in the order of their indices; None for a class that no mask contains."""
 
 
 def class_ious(records: Sequence[TrialRecord], row: RankedPlacement, budget: Budget | None) -> ClassIous:
-    """The IoU of each class, mean over the seeds on which a row of a ranking rests.
+    """The IoU of each class, mean over the seeds of a row of a ranking.
 
     Args:
         records: of the study.
@@ -30,7 +30,7 @@ def class_ious(records: Sequence[TrialRecord], row: RankedPlacement, budget: Bud
 def paired_ious(
     records: Sequence[TrialRecord], row: RankedPlacement, ranking: Ranking
 ) -> tuple[ClassIous, ClassIous]:
-    """The IoU of each class of a row and of the baseline, over the seeds that both have; empty without any.
+    """The IoU of each class of a row and of the baseline, over their common seeds; empty without any.
 
     Args:
         records: of the study.
@@ -46,7 +46,7 @@ def paired_ious(
 
 
 def mean_ious(records: Sequence[TrialRecord], placement: Placement) -> ClassIous:
-    """The IoU of each class, mean over all complete runs of a placement; empty where it has none."""
+    """The IoU of each class, mean over all complete runs of a placement; empty if it has none."""
     scores = [one.outcome.score for one in records if one.placement == placement and one.outcome is not None]
     by_class = zip(*(score.iou_per_class for score in scores), strict=True)
     known = ([value for value in values if value is not None] for values in by_class)
@@ -54,14 +54,14 @@ def mean_ious(records: Sequence[TrialRecord], placement: Placement) -> ClassIous
 
 
 def as_compared(ious: ClassIous, metric: Metric) -> ClassIous:
-    """By the ratio of a study's metric: the same, or Dice of each class."""
+    """The IoU of each class, or its Dice if the study's metric is a Dice."""
     if not metric.dice:
         return ious
     return tuple(None if iou is None else 2 * iou / (1 + iou) for iou in ious)
 
 
 def named_ious(ious: ClassIous, classes: Sequence[str]) -> dict[str, float | None]:
-    """By the names of the classes, for JSON."""
+    """The IoU of each class by the name of the class, for JSON."""
     return dict(zip(classes, ious, strict=False))
 
 

@@ -1,4 +1,5 @@
-"""What runs say of all placements of their attentions: the one posterior that is proposed from and reported."""
+"""The posterior of all placements' gains given the runs: proposals are drawn from it and reports are read off
+it."""
 
 from __future__ import annotations
 
@@ -30,21 +31,22 @@ from nas_attn.analysis.own_effects import OwnEffects, local_scales
 from nas_attn.analysis.variances import GainVariances
 
 _BLOCK = 64
-"""Runs by which the covariance is factored: those of a full block are not factored again when others follow."""
+"""Block size in runs of the factorisation: full blocks are not factored again when runs are added."""
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Given n runs, in units of the scores' spread.
+    """The posterior given n runs, in units of the scores' spread.
 
     Args:
         runs: n of them.
-        choices: p attentions with their locations: at least all that the runs hold.
-        variances: of all parts but the own effects of attentions at their locations.
-        by_images: what of these the images gave, which is not a gain.
-        scales: variances of the choices' own effects, in each of d draws of these, (d, p).
+        choices: p attentions with their locations, at least all that the runs have.
+        variances: of all parts except the own effects of attentions at their locations.
+        by_images: the share of these variances that comes from the images, which is not a gain.
+        scales: variances of the choices' own effects, in each of d draws, (d, p).
         factor: lower Cholesky factor of the scores' covariance without own effects, (n, n).
-        held: which runs hold which choices, as they show it, whitened by it, (n, p).
+        held: which runs have which choices, scaled by the gain of their rung and whitened by ``factor``, (n,
+            p).
     """
 
     runs: Runs
@@ -66,14 +68,14 @@ class Posterior:
         n_short: int,
         prior: Prior,
     ) -> Posterior:
-        """Given all runs, with the variances that the first of them have told.
+        """The posterior given all runs, with variances learned from the first runs.
 
         Args:
             runs: at least one.
-            choices: all that the runs hold, and others.
-            first: the first of the runs, as they were scored by themselves.
-            influences: of the images on some of these, in units of their scores.
-            n_short: how many rungs there are below the top.
+            choices: all attentions that the runs have, and possibly others.
+            first: the first of the runs, with the scores that they have by themselves.
+            influences: of the images on some of the first runs, in units of their scores.
+            n_short: number of rungs below the top.
             prior: of the variances.
         """
         likely = GainVariances.of(first, influences, n_short, prior)
@@ -98,19 +100,19 @@ class Posterior:
     @cached_property
     @on_one_core
     def left(self) -> Array:
-        """What the own effects leave of the whitened scores, (n,)."""
+        """The whitened scores minus the mean own effects, (n,)."""
         left: Array = self.white - self.held @ self.own.mean
         return left
 
     @cached_property
     def gains(self) -> Array:
-        """By which each run shows its placement, (n,)."""
+        """Factor by which each run shows its placement, (n,)."""
         return self.variances.gains(self.runs.rungs)
 
     @property
     @on_one_core
     def level(self) -> float:
-        """Score to expect of the plain U-Net over the top's seeds, by its covariance with the scores."""
+        """Expected score of the plain U-Net over the seeds of the top, from its covariance with the scores."""
         top = self.runs.rungs == 0
         n_seeds = max(1, len(np.unique(self.runs.seeds[top])))
         return float(solve(self.factor, LEVEL_VARIANCE * (1 + top / n_seeds)) @ self.left)
@@ -122,17 +124,17 @@ class Posterior:
         return solve(self.factor, self.gains[:, None] * across)
 
     def draw(self, generator: np.random.Generator, further: Sequence[Choice] = ()) -> Drawn:
-        """All effects, once.
+        """One joint draw of all effects.
 
         Args:
             generator: of the draw.
-            further: choices that no run holds.
+            further: choices that no run has.
         """
         own = [self.own.draw(generator), self.own.draw_unseen(len(further), generator)]
         return self._drawn(np.concatenate(own), generator, self._design((*self.choices, *further)))
 
     def draws(self, number: int, generator: np.random.Generator) -> Iterator[Drawn]:
-        """All effects, from each draw of the own effects' scales as often as from all others."""
+        """Joint draws of all effects, using every draw of the own effects' scales equally often."""
         design = self._design(self.choices)
         for own in self.own.drawn(number, generator):
             yield self._drawn(own, generator, design)
@@ -142,8 +144,11 @@ class Posterior:
 
     @on_one_core
     def _drawn(self, own: Array, generator: np.random.Generator, design: _Design) -> Drawn:
-        """One draw, given the own effects: one from the prior, corrected by what the runs say of its difference to
-        them (Matheron's rule; Wilson et al. 2020, arXiv:2002.09309, eq. 7)."""
+        """One draw, given the own effects.
+
+        It is a draw from the prior, corrected by its difference to the runs (Matheron's rule; Wilson et al.
+        2020, arXiv:2002.09309, eq. 7).
+        """
         held, here, n_locations = design.held, slice(len(self.choices)), self.runs.n_locations
         terms = design.drawn(self.variances, n_locations, generator)
         shown = self.gains * (design.sums(terms) + self._beside(design, generator)) + self._noise(held, generator)
@@ -155,7 +160,7 @@ class Posterior:
         return Drawn(design.choices, terms.common, singles, terms.pairs, rests, self.tried)
 
     def _beside(self, design: _Design, generator: np.random.Generator) -> Array:
-        """Luck with seeds, and what the images give, as the top shows them, drawn, (n,)."""
+        """Draw of luck with seeds and of the images' contribution, as the top shows them, (n,)."""
         n_locations, by_images = self.runs.n_locations, self.by_images
         luck = _by_group(design.held, self.runs.seeds, self.variances.by_seed / n_locations, generator)
         if by_images == NOTHING:
@@ -165,7 +170,7 @@ class Posterior:
         return luck
 
     def _noise(self, held: Array, generator: np.random.Generator) -> Array:
-        """Level, seeds, biases of short runs and noise, drawn, (n,)."""
+        """Draw of level, seed effects, biases of short runs, and noise, (n,)."""
         runs, variances = self.runs, self.variances
         noise = np.sqrt(variances.noises(runs.rungs) + runs.doubts) * generator.standard_normal(len(held))
         wide = LEVEL_VARIANCE**0.5
@@ -181,12 +186,12 @@ class Posterior:
 
     @property
     def tried(self) -> Codes:
-        """Every placement of the runs, (t, L)."""
+        """Every distinct placement of the runs, (t, L)."""
         return self._unique[0]
 
     @property
     def holds_tried(self) -> Array:
-        """Which of the choices each of them holds, (t, p)."""
+        """Which choices each of these placements has, (t, p)."""
         return holds(self.tried, self.choices)
 
     @property
@@ -201,10 +206,10 @@ class Drawn:
 
     Args:
         choices: p attentions with their locations.
-        common: what every placement with attention gains.
-        singles: what each adds, (p,).
-        pairs: what each two add together, (p, p) and symmetric.
-        rests: what each placement that was tried has by itself, (t,).
+        common: gain shared by every placement with attention.
+        singles: effect of each choice, (p,).
+        pairs: joint effect of each two choices, (p, p) and symmetric.
+        rests: the rest of each placement that was tried, (t,).
         tried: these placements, (t, L).
     """
 
@@ -216,26 +221,26 @@ class Drawn:
     tried: Codes
 
     def gains(self, codes: Codes) -> Array:
-        """Of placements of the choices, without what they have by themselves, (m,)."""
+        """Gains of placements made of the choices, without their rests, (m,)."""
         return self.of_held(holds(codes, self.choices))
 
     def gains_tried(self, codes: Codes) -> Array:
-        """The same with what those that were tried have by themselves, (m,)."""
+        """Gains of placements, including the rests of those that were tried, (m,)."""
         rests = {tried.tobytes(): rest for tried, rest in zip(self.tried, self.rests.tolist(), strict=True)}
         gains: Array = self.gains(codes) + [rests.get(one.tobytes(), 0.0) for one in codes]
         return gains
 
     @on_one_core
     def of_held(self, held: Array) -> Array:
-        """Of placements, by which of the choices they hold, (m, p) -> (m,)."""
+        """Gains of placements given as which choices they have, (m, p) -> (m,)."""
         pairs = ((held @ self.pairs) * held).sum(1) / 2
         gains: Array = self.common * held.any(1) + held @ self.singles + pairs
         return gains
 
 
 class _Terms(NamedTuple):
-    """What all placements with attention have in common, what kinds add wherever they stand, pairs of choices,
-    (p, p), and placements by themselves, (t,)."""
+    """Effects of one draw: common to all placements with attention, of kinds wherever they stand, of pairs of
+    choices, (p, p), and rests of placements, (t,)."""
 
     common: float
     kinds: Array
@@ -245,12 +250,12 @@ class _Terms(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class _Design:
-    """Which terms n runs hold.
+    """Which terms contribute to each of n runs.
 
     Args:
         choices: p attentions with their locations.
-        held: which of them, (n, p).
-        rows: which placement, (n,).
+        held: which choices each run has, (n, p).
+        rows: number of each run's placement, (n,).
     """
 
     choices: tuple[Choice, ...]
@@ -264,7 +269,7 @@ class _Design:
 
     @cached_property
     def attends(self) -> Array:
-        """Which runs hold any, (n,) of 0 and 1."""
+        """Which runs have any attention, (n,) of 0 and 1."""
         attends: Array = self.held.any(1).astype(float)
         return attends
 
@@ -276,7 +281,7 @@ class _Design:
         return apart
 
     def drawn(self, variances: Variances, n_locations: int, generator: np.random.Generator) -> _Terms:
-        """From the prior."""
+        """A draw from the prior."""
         upper = np.triu(generator.standard_normal(self.apart.shape), 1)
         return _Terms(
             variances.common**0.5 * generator.standard_normal(),
@@ -286,14 +291,14 @@ class _Design:
         )
 
     def sums(self, terms: _Terms) -> Array:
-        """What they add in each run, (n,)."""
+        """Sum of the terms in each run, (n,)."""
         pairs = ((self.held @ terms.pairs) * self.held).sum(1) / 2
         whole = self.attends * (terms.common + terms.rests[self.rows])
         added: Array = self.held @ terms.kinds[self.kinds] + pairs + whole
         return added
 
     def corrected(self, terms: _Terms, variances: Variances, n_locations: int, pull: Array) -> _Terms:
-        """By what the runs say, (n,)."""
+        """The terms corrected by the pull of the runs, (n,)."""
         by_choice = self.held.T @ pull
         pairs = self.held.T @ (pull[:, None] * self.held)
         by_row = np.bincount(self.rows, pull * self.attends, len(terms.rests))
@@ -306,12 +311,12 @@ class _Design:
 
 
 def _by_group(held: Array, groups: Numbers, variance: float | Array, generator: np.random.Generator) -> Array:
-    """What the choices of each run add in its group and in no other, drawn, (n,).
+    """Draw of effects that each run's choices have only in its group, summed for each run, (n,).
 
     Args:
-        held: which choices, (n, p).
+        held: which choices each run has, (n, p).
         groups: (n,).
-        variance: of one choice, of all runs or of each, (n,).
+        variance: of one choice, for all runs or for each, (n,).
         generator: of the draw.
     """
     drawn = generator.standard_normal((groups.max(initial=0) + 1, held.shape[1]))
@@ -323,15 +328,15 @@ def _by_group(held: Array, groups: Numbers, variance: float | Array, generator: 
 def _whitened(
     runs: Runs, choices: tuple[Choice, ...], variances: Variances, by_images: Variances
 ) -> tuple[Array, Array]:
-    """Lower Cholesky factor of the scores' covariance, (n, n), and what choices the runs hold, whitened, (n, p).
+    """Lower Cholesky factor of the scores' covariance, (n, n), and the choices of the runs, whitened, (n, p).
 
-    Those of all full blocks a search has looked up before; the rows of the others are added.
+    For all full blocks, a search finds these in the cache; only the rows of the remaining runs are computed.
 
     Args:
         runs: unscored.
         choices: p of them.
-        variances: of all parts but own effects.
-        by_images: what of these the images gave.
+        variances: of all parts except own effects.
+        by_images: the share of these variances that comes from the images.
     """
     n_before = (len(runs.seeds) - 1) // _BLOCK * _BLOCK
     before, last = runs.first(n_before), runs.without(n_before)
@@ -356,7 +361,7 @@ def _scales(
     expected: float,
     start: float,
 ) -> Array:
-    """Draws of the variances of the choices' own effects by some runs, (d, p)."""
+    """Draws of the variances of the choices' own effects given some runs, (d, p)."""
     if not choices:
         return np.zeros((0, 0))
     factor, held = _whitened(runs.unscored, choices, variances, by_images)

@@ -1,4 +1,4 @@
-"""How large a gain so many seeds can show, and how many seeds a gain takes."""
+"""Gain that a number of seeds can show, and number of seeds that a gain takes."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from functools import lru_cache
 from nas_attn.analysis.quantiles import two_sided_quantile
 
 POWER = 0.8
-"""A gain can be shown where the interval lies above 0 in this share of all repetitions."""
+"""A gain can be shown if the interval lies above 0 in this share of all repetitions."""
 MOST_SEEDS = 10_000
-"""More are not counted."""
+"""Largest number of seeds that is considered."""
 _POINTS = 400
 _REACH = 8.0
 _BISECTIONS = 40
 
 
 def power(ratio: float, degrees_of_freedom: float, confidence: float) -> float:
-    """How likely the interval of a difference lies wholly above 0.
+    """Probability that the interval of a difference lies wholly above 0.
 
     With T noncentral t of f degrees of freedom and t Student's quantile, that is
 
@@ -35,7 +35,7 @@ def power(ratio: float, degrees_of_freedom: float, confidence: float) -> float:
 
 
 def power_beyond(quantile: float, ratio: float, degrees_of_freedom: float) -> float:
-    """The same for any quantile in place of Student's.
+    """The power with any quantile in place of Student's.
 
     Args:
         quantile: half the interval's width in standard errors.
@@ -47,7 +47,7 @@ def power_beyond(quantile: float, ratio: float, degrees_of_freedom: float) -> fl
 
 @lru_cache(maxsize=256)
 def ratio_shown(degrees_of_freedom: float, confidence: float) -> float:
-    """How many standard errors a difference must have to be shown with a power of 80 %.
+    """Number of standard errors that a difference must have to be shown with a power of 80 %.
 
     Args:
         degrees_of_freedom: of the error, at least 1.
@@ -63,7 +63,7 @@ def ratio_shown(degrees_of_freedom: float, confidence: float) -> float:
 
 
 def seeds_needed(gain: float, error: Callable[[int], tuple[float, float]], confidence: float) -> int | None:
-    """The fewest seeds that show a gain with a power of 80 %; None where 10,000 do not.
+    """The fewest seeds that show a gain with a power of 80 %; None if 10,000 are not enough.
 
     Args:
         gain: true difference, above 0, in units of IoU.
@@ -79,10 +79,10 @@ def seeds_needed(gain: float, error: Callable[[int], tuple[float, float]], confi
 
 
 def fewest(enough: Callable[[int], bool], most: int) -> int | None:
-    """The smallest number above 1 that is enough, by bisection; None where not even the largest is.
+    """The smallest number above 1 that is enough, by bisection; None if even ``most`` is not.
 
     Args:
-        enough: whether a number is; where one is, all above it are.
+        enough: whether a number is enough; if one is, all larger ones must be, too.
         most: the largest number.
     """
     if not enough(most):

@@ -1,6 +1,6 @@
-"""Quantiles of one interval, Student's, and of several that hold together, Dunnett's.
+"""Quantiles of a single interval (Student's) and of simultaneous intervals (Dunnett's).
 
-SciPy is imported where one is asked for.
+SciPy is imported only when a quantile is computed.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def two_sided_tail(t: float, degrees_of_freedom: float) -> float:
 def simultaneous_quantile(confidence: float, degrees_of_freedom: float, number: int, correlation: float) -> float:
     """The t with P(all of |T_1|, ..., |T_m| < t) = confidence: Dunnett's two-sided quantile.
 
-    The T share one estimate of the noise and have the same correlation r, since all are differences to the same
+    All T share one estimate of the noise and have the same correlation r, since they are differences to the same
     control (Dunnett 1955, doi:10.1080/01621459.1955.10501294, here with the normal part and the scale integrated
     numerically)::
 
@@ -54,7 +54,7 @@ def simultaneous_quantile(confidence: float, degrees_of_freedom: float, number: 
         confidence: above 0 and below 1.
         degrees_of_freedom: of the noise, above 0.
         number: m, of comparisons, at least 1.
-        correlation: r, at least 0 and below 1; 1/2 where control and treatments are equally noisy.
+        correlation: r, at least 0 and below 1; 1/2 if control and treatments are equally noisy.
     """
     if number == 1:
         return two_sided_quantile(confidence, degrees_of_freedom)
@@ -93,7 +93,7 @@ def _scales(degrees_of_freedom: float) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=1)
 def _normal_nodes() -> tuple[Array, Array]:
-    """Of a standard normal deviation."""
+    """Nodes and weights of a standard normal deviation."""
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     nodes = nodes * _MOST_DEVIATIONS
     density = np.exp(-(nodes**2) / 2) / math.sqrt(2 * math.pi)

@@ -1,4 +1,4 @@
-"""From records to a ranking by architecture, with intervals, ties and the front."""
+"""Rank placements from the records of a study, with intervals, ties and the Pareto front."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nas_attn.errors import UsageError, did_you_mean
 from nas_attn.latencies import LatencyTable
 from nas_attn.record import TrialRecord
 
-_SAME_DIGITS = 12  # beyond which scores differ by rounding only
+_SAME_DIGITS = 12  # later digits differ by rounding only
 
 
 def rank(
@@ -27,27 +27,29 @@ def rank(
     confidence: float = 0.95,
     latencies: LatencyTable | None = None,
 ) -> Ranking:
-    """Rank the placements of a study by the IoU, or other metric of the records, to expect of each.
+    """Rank the placements of a study by expected IoU, or by the other metric that the records are judged by.
 
-    - Only complete runs of one budget count (``runs.select_runs``), without those that collapsed
-      (``collapse.find_collapses``), which are told apart from the IoU of the others.
-    - The order is by the IoU to expect (``gains.gains_of``): one posterior of all runs, less what a placement's
-      risk of collapsing costs. What was tested comes before what was only tried.
-    - Tested is what shares two seeds with the plain U-Net. Of a finalist only its runs as such are reported
-      (``finalists.reported_scores``): they had no say in its choice.
-    - Differences to the plain U-Net are paired: seed by seed, which removes what a seed does to both. Their
-      intervals are over seeds, with one noise pooled over all placements (``noise.pooled_noise``) and what
-      finalists share (``finalists.shared_ratio``), and over images (``evidence``). They hold together for all that
-      was tested (``quantiles``): the best of nine finalists is ahead by luck more often than one would be.
-    - Better than the plain U-Net is what this interval and the IoU to expect both say to be.
-    - Ties are by the same estimate of the pair; what was only tried is tied by the posterior.
+    - Only complete runs of one budget count (``runs.select_runs``). Collapsed runs do not count; they are
+      recognised from the IoU of the other runs (``collapse.find_collapses``).
+    - Rows are ordered by expected IoU: the posterior of all runs (``gains.gains_of``), minus the expected loss
+      from the placement's risk of collapsing. Tested placements come before placements that were only tried.
+    - A placement is tested if it shares at least two seeds with the plain U-Net. For a finalist, only its runs in the
+      finals are reported (``finalists.reported_scores``), because they played no part in choosing it.
+    - Differences to the plain U-Net are paired by seed, which removes the effect that a seed has on both. Their
+      intervals cover seeds and images (``evidence``). The seed part uses one noise pooled over all placements
+      (``noise.pooled_noise``) and the luck that finalists share (``finalists.shared_ratio``). The intervals are
+      simultaneous for all tested placements (``quantiles``), because the best of nine finalists is ahead by luck
+      more often than a single one would be.
+    - A placement is better than the plain U-Net if both this interval and the expected IoU say so.
+    - Ties are decided by the same estimate of the pair. For placements that were only tried, the posterior
+      decides.
 
     Args:
         records: of one study, in any order.
         cost: second axis of the front: ``macs``, ``parameters``, ``latency`` or ``memory``.
         confidence: of all intervals, above 0 and below 1.
-        latencies: of placements that were timed together, in whose unit all are told (``timed_by``); those of the
-            trials themselves where left out.
+        latencies: of placements that were timed together; all latencies are converted to their unit
+            (``timed_by``). If omitted, the latencies measured in the trials are used.
     Raises:
         UsageError: the cost is unknown or the confidence is out of its range.
     """
@@ -85,7 +87,7 @@ def rank(
 
 
 def expected_ious(evidence: Evidence) -> tuple[float, ...]:
-    """The IoU to expect of each row over the seeds seen, with the risk that a training collapses."""
+    """Expected IoU of each row over the seeds seen, minus the expected loss from collapsed trainings."""
     gains, risks = evidence.gains, evidence.collapses.losses
     return tuple(
         round(gains.level + float(gain) - risk, _SAME_DIGITS) for gain, risk in zip(gains.mean, risks, strict=True)
@@ -93,7 +95,7 @@ def expected_ious(evidence: Evidence) -> tuple[float, ...]:
 
 
 def front_of(evidence: Evidence, ious: Sequence[float], cost: str) -> frozenset[int]:
-    """The rows that no other one dominates; those whose cost was not measured are not among them."""
+    """Pareto-optimal rows; rows without a measured cost are left out."""
     costs = [COSTS[cost](run.cost) for run in evidence.selected.runs]
     known = [(row, value) for row, value in enumerate(costs) if value is not None]
     return frozenset(known[i][0] for i in pareto_front([(ious[row], v) for row, v in known]))
@@ -110,15 +112,15 @@ def _check(cost: str, confidence: float) -> None:
 
 
 def _order_of(evidence: Evidence, ious: Sequence[float], cost: str) -> list[int]:
-    """All rows, the best first; of equal ones the cheapest.
+    """All rows, best first; the cheaper of two equal rows comes first.
 
-    The plain U-Net and the placements that were tested beside it come before those that only the model
-    knows more of than one run: no placement leads for a single run.
+    The plain U-Net and the placements tested beside it come before all others, which only the model can judge. So
+    no placement leads on the strength of a single run.
 
     Args:
         evidence: of a study.
-        ious: to expect of each row.
-        cost: that decides between equals.
+        ious: expected IoU of each row.
+        cost: which one decides between equal rows.
     """
     tested = {*evidence.tested, evidence.plain}
 
@@ -133,11 +135,11 @@ def _order_of(evidence: Evidence, ious: Sequence[float], cost: str) -> list[int]
 def _front_probabilities(
     evidence: Evidence, ious: Sequence[float], costs: Sequence[float | None]
 ) -> tuple[float | None, ...]:
-    """How likely each row is to be on the front; None where its cost or the noise is not known.
+    """Probability that each row is Pareto-optimal; None if its cost or the noise is not known.
 
     Args:
         evidence: of a study.
-        ious: to expect of each row.
+        ious: expected IoU of each row.
         costs: of each row.
     """
     known = [row for row, cost in enumerate(costs) if cost is not None]
@@ -163,7 +165,7 @@ def _front_probabilities(
 
 
 def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: float) -> RankedPlacement:
-    """A row that does not know its rank yet."""
+    """One row of the ranking, with rank, ties and front not filled in yet."""
     run, reported = evidence.selected.runs[number], evidence.reported[number]
     iou, delta = evidence.mean(number), evidence.to_baseline(number)
     interval = _delta_interval(evidence, number, delta, confidence)
@@ -192,14 +194,14 @@ def _row(evidence: Evidence, number: int, ious: Sequence[float], confidence: flo
 
 
 def _delta_interval(evidence: Evidence, number: int, delta: Estimate | None, confidence: float) -> Interval | None:
-    """Of the difference to the plain U-Net, together with all that was tested; None for what was only tried."""
+    """Simultaneous interval of the difference to the plain U-Net; None for a placement that was only tried."""
     if number == evidence.plain:
         return Interval(0.0, 0.0)
     return None if delta is None or number not in evidence.tested else evidence.together(delta, confidence)
 
 
 def _within_bounds(interval: Interval | None) -> Interval | None:
-    """Of an IoU, which is neither below 0 nor above 1."""
+    """The interval of an IoU, cut to the range from 0 to 1."""
     return interval and Interval(max(0.0, interval.low), min(1.0, interval.high))
 
 
@@ -212,7 +214,7 @@ def _versus(interval: Interval | None, gain: float | None) -> Versus:
 
 
 def _tied(evidence: Evidence, best: int, other: int, confidence: float) -> bool | None:
-    """Whether the difference to the first may be 0; None where no noise is known."""
+    """Whether the difference to the first row may be 0; None if the noise is not known."""
     if best == other:
         return True
     if evidence.noise.pair is None:
@@ -226,7 +228,7 @@ def _tied(evidence: Evidence, best: int, other: int, confidence: float) -> bool 
 
 
 def _posterior_interval(evidence: Evidence, one: int, other: int, confidence: float) -> Interval:
-    """Of the difference between two gains."""
+    """Posterior interval of the difference between two gains."""
     gains = evidence.gains
     centre = float(gains.mean[one] - gains.mean[other])
     half = NormalDist().inv_cdf((1 + confidence) / 2) * gains.difference_sd(one, other)

@@ -1,4 +1,4 @@
-"""A ranking as a value."""
+"""The ranking as a value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nas_attn.record import Cost
 
 
 class Versus(StrEnum):
-    """What the interval of a difference to the plain U-Net says."""
+    """Result of the comparison with the plain U-Net."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -25,61 +25,62 @@ class Versus(StrEnum):
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval; of IoU, in fractions of 1."""
+    """A confidence interval; for IoU in fractions of 1."""
 
     low: float
     high: float
 
     def excludes(self, value: float) -> bool:
-        """The value lies outside."""
+        """Whether the value lies outside the interval."""
         return not self.low <= value <= self.high
 
     @classmethod
     def around(cls, value: float, reach: float, degrees_of_freedom: float) -> Interval | None:
-        """The interval that reaches so far to both sides; None below ``LEAST_FREEDOM`` degrees of freedom.
+        """The symmetric interval around a value; None below ``LEAST_FREEDOM`` degrees of freedom.
 
-        By one or two, Student's quantiles are so large (12.7 and 4.3) that such intervals say nothing but that the
-        noise is not known: -128.8 to 131.5 points.
+        With one or two degrees of freedom, Student's quantiles are so large (12.7 and 4.3) that the interval, such
+        as -128.8 to 131.5 points, shows only that the noise is not known.
 
         Args:
-            value: in the middle.
-            reach: half its width.
-            degrees_of_freedom: the fewest of what the reach rests on.
+            value: the centre.
+            reach: half the width.
+            degrees_of_freedom: the fewest behind any part of the reach.
         """
         return cls(value - reach, value + reach) if degrees_of_freedom >= LEAST_FREEDOM else None
 
 
 @dataclass(frozen=True)
 class RankedPlacement:
-    """One placement of a ranking. IoU and its differences are fractions of 1.
+    """One placement of a ranking. IoU and differences of IoU are fractions of 1.
 
     Args:
-        rank: from 1: first what was tested and the plain U-Net, by ``iou_expected``, then what was only tried.
-        placement: what was ranked.
-        reference: name of the reference that it is; None for what is not a reference.
-        seeds: whose runs ``iou_mean`` and ``delta`` rest on, ascending; ``delta`` on those of them that the plain
-            U-Net was run with too.
-        fresh: these runs had no say in the choice of the placement.
-        tested: it shares at least two of these seeds with the plain U-Net; else it was only tried.
+        rank: from 1. Tested placements and the plain U-Net come first, by ``iou_expected``, then the placements
+            that were only tried.
+        placement: the placement.
+        reference: its name as a reference architecture; None for other placements.
+        seeds: of the runs behind ``iou_mean`` and ``delta``, ascending. ``delta`` uses only the seeds that the
+            plain U-Net was also run with.
+        fresh: whether these runs played no part in choosing the placement.
+        tested: whether it shares at least two of these seeds with the plain U-Net. Otherwise it was only tried.
         iou_mean: mean IoU over the seeds, without collapsed runs.
-        iou_interval: of that mean; None where no placement was run with several seeds, or with too few to tell the
-            noise (``LEAST_FREEDOM``).
-        iou_expected: mean IoU to expect, given all runs of the study, with the risk of collapsing.
-        gain: by how much that exceeds the plain U-Net's: the figure to go by; None where the plain U-Net was
+        iou_interval: of that mean; None if no placement was run with several seeds, or with too few to estimate
+            the noise (``LEAST_FREEDOM``).
+        iou_expected: expected mean IoU given all runs of the study, including the risk of collapsing.
+        gain: ``iou_expected`` minus that of the plain U-Net; decide by this figure. None if the plain U-Net was
             not run.
-        delta: mean difference to the plain U-Net as it was measured, paired by seed; 0 for the plain U-Net; None
-            where they share no seed.
-        delta_interval: of that difference, together with those of all that was tested; None for what was only
-            tried, or where the noise is not known, or by too few runs.
-        better_than_baseline: what that interval says, and ``gain`` too.
-        tied_with_best: not distinguishable from the first of the ranking; None where the noise is not known.
-        on_front: no other placement is expected to have at least its IoU at no more than its cost.
-        unstable: it scatters far more from seed to seed than the others.
-        n_collapsed: how many of its runs collapsed.
-        n_runs: how many there are.
-        cost: what it costs.
-        front_probability: that it is on the front, by draws of seeds and images; None where the noise or its cost
-            is not known.
+        delta: measured mean difference to the plain U-Net, paired by seed; 0 for the plain U-Net; None if they
+            share no seed.
+        delta_interval: of that difference, simultaneous for all tested placements; None if the placement was only
+            tried, or if the noise is not known or rests on too few runs.
+        better_than_baseline: the result that both that interval and ``gain`` support.
+        tied_with_best: whether it cannot be distinguished from the first row; None if the noise is not known.
+        on_front: whether it is Pareto-optimal by expected IoU and cost.
+        unstable: whether it varies far more from seed to seed than the others.
+        n_collapsed: number of its runs that collapsed.
+        n_runs: number of its runs.
+        cost: of the network.
+        front_probability: probability of being Pareto-optimal, from draws of seeds and images; None if the
+            noise or its cost is not known.
     """
 
     rank: int
@@ -105,12 +106,12 @@ class RankedPlacement:
 
     @property
     def n_seeds(self) -> int:
-        """How many seeds the row rests on."""
+        """Number of seeds behind the row."""
         return len(self.seeds)
 
     @property
     def is_plain(self) -> bool:
-        """It is the plain U-Net."""
+        """Whether this is the plain U-Net."""
         return not self.placement.attended
 
 
@@ -119,20 +120,20 @@ class Ranking:
     """All placements that were evaluated at one budget, best first.
 
     Args:
-        rows: the placements; empty where no trial is complete.
-        plain: the row of the plain U-Net; None where it was not evaluated.
+        rows: the placements; empty if no trial is complete.
+        plain: the row of the plain U-Net; None if it was not evaluated.
         cost: ``macs``, ``parameters``, ``latency`` or ``memory``: the second axis of the front.
         confidence: of all intervals.
-        noise: the seed's part in the scores.
-        n_tested: how many placements the intervals of differences hold for together.
-        collapsed_seeds: with which the plain U-Net collapsed; nothing is compared under them.
-        n_runs: how many runs its placements have together.
-        left_out: trials that it does not rest on.
-        metric: what ``iou_mean`` and all differences are of.
-        image_groups: over how many groups of images the intervals are, besides the seeds; None where they are over
-            seeds only, since the study did not keep its counts by image.
-        fewest_groups_of_a_class: in how many of these groups the rarest class occurs; None likewise.
-        latencies: of the placements that were timed together; None where none were.
+        noise: noise between seeds.
+        n_tested: number of placements whose difference intervals are simultaneous.
+        collapsed_seeds: seeds with which the plain U-Net collapsed; nothing is compared under them.
+        n_runs: number of runs of all its placements.
+        left_out: trials that the ranking does not use.
+        metric: the metric of ``iou_mean`` and of all differences.
+        image_groups: number of groups of images that the intervals cover besides the seeds; None if they cover
+            seeds only, because the study did not keep its counts by image.
+        fewest_groups_of_a_class: number of these groups in which the rarest class occurs; None in the same case.
+        latencies: of the placements that were timed together; None if none were.
     """
 
     rows: tuple[RankedPlacement, ...]
@@ -154,22 +155,22 @@ class Ranking:
 
     @property
     def budget(self) -> Budget | None:
-        """Of all runs that were used; None where there are none."""
+        """Budget of all runs that were used; None if there are none."""
         return self.left_out.budget
 
     def latency_of(self, row: RankedPlacement) -> Latency | None:
-        """How long one image takes, where the placement was timed together with the baseline; else None."""
+        """Latency for one image, if the placement was timed together with the baseline; else None."""
         return None if self.latencies is None else self.latencies.of(row.placement)
 
     def batch_latency_of(self, row: RankedPlacement) -> Latency | None:
-        """The same of a batch."""
+        """Latency for a batch, if the placement was timed together with the baseline; else None."""
         return None if self.latencies is None else self.latencies.batch_of(row.placement)
 
 
 def claimed_row(ranking: Ranking) -> RankedPlacement | None:
-    """What is verified without being named; None where only the plain U-Net was evaluated.
+    """The placement to verify if none is named; None if only the plain U-Net was evaluated.
 
-    The first row that is better than the plain U-Net, or else the first with attention.
+    This is the first row that is better than the plain U-Net, or else the first row with attention.
 
     Args:
         ranking: of a study.

@@ -1,4 +1,4 @@
-"""The scores of each placement, picked from the records of a study, and by which metric they are judged."""
+"""Select the comparable runs of each placement from the records of a study, and the metric that judges them."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class PlacementRuns:
     """One placement with its score under each of its seeds.
 
     Args:
-        placement: what was run.
+        placement: the placement.
         scores: seed to IoU, at least one.
-        counts: seed to the counted pixels of its images, where they were kept.
-        final: seeds of its runs as a finalist, which had no say in any choice.
-        cost: of the placement; measured times are the median of its runs, measured memory the most of them.
-        reference: name of the reference that it is; None for what is not a reference.
+        counts: seed to the pixel counts of its images, if they were kept.
+        final: seeds of its runs as a finalist, which played no part in any choice.
+        cost: of the placement. Measured times are the median over its runs, measured memory is the maximum.
+        reference: its name as a reference architecture; None for other placements.
     """
 
     placement: Placement
@@ -40,18 +40,18 @@ class PlacementRuns:
 
     @property
     def is_plain(self) -> bool:
-        """It is the plain U-Net."""
+        """Whether this is the plain U-Net."""
         return not self.placement.attended
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Trials of a study that its ranking does not rest on.
+    """Trials of a study that its ranking does not use.
 
     Args:
-        budget: of the trials that it does rest on; None where there are none.
-        n_failed: how many failed.
-        n_of_other_budgets: how many are complete at other budgets.
+        budget: of the trials that the ranking uses; None if there are none.
+        n_failed: number of failed trials.
+        n_of_other_budgets: number of complete trials at other budgets.
     """
 
     budget: Budget | None = None
@@ -61,7 +61,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class SelectedRuns:
-    """What of a study can be compared.
+    """The runs of a study that can be compared.
 
     Args:
         runs: one entry for each placement, in the order of their first trials.
@@ -73,17 +73,18 @@ class SelectedRuns:
 
     @property
     def budget(self) -> Budget | None:
-        """That all runs share; None where there are none."""
+        """Budget that all runs share; None if there are no runs."""
         return self.left_out.budget
 
 
 def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
     """The complete runs of one budget, by placement.
 
-    Scores of different budgets are never mixed: the largest budget is taken at which both the plain U-Net and
-    another placement were run, and not only to show whether a budget is long enough; without such, that of the
-    plain U-Net's first run, and without the plain U-Net, the largest. A placement that was run twice with the same
-    seed counts once, by its first trial.
+    Scores of different budgets are never mixed. The budget is the largest at which both the plain U-Net and
+    another placement were run, not counting runs that only show whether a budget is long enough. If there is
+    none, those runs count, too. If that gives no budget either, it is the budget of the plain U-Net's first
+    run, or without the plain U-Net the largest budget. A placement that was run twice with the same seed counts
+    once, by its first trial.
     """
     ordered = sorted(records, key=lambda record: record.number)
     complete = [record for record in ordered if comparable_iou(record) is not None]
@@ -101,12 +102,12 @@ def select_runs(records: Iterable[TrialRecord]) -> SelectedRuns:
 
 
 def last_proposal(records: Iterable[TrialRecord]) -> int:
-    """Number of the last trial that was proposed, after which the last finals come; -1 without any."""
+    """Number of the last proposed trial, after which the last finals come; -1 if there is none."""
     return max((record.number for record in records if record.role is Role.PROPOSAL), default=-1)
 
 
 def comparable_iou(record: TrialRecord) -> float | None:
-    """The score of a complete record; None where there is none that can be compared."""
+    """The score of a complete record; None if it has no score that can be compared."""
     if record.state is not State.COMPLETE or record.outcome is None:
         return None
     iou = record.outcome.score.iou
@@ -123,7 +124,7 @@ def cells_by_budget(records: Iterable[TrialRecord]) -> dict[Budget, dict[tuple[P
 
 
 def by_placement(cells: Cells) -> dict[Placement, dict[int, float]]:
-    """Seed to IoU for each placement, in the order in which the placements come."""
+    """Seed to IoU for each placement, in the order of the cells."""
     rows: dict[Placement, dict[int, float]] = {}
     for (placement, seed), iou in cells.items():
         rows.setdefault(placement, {})[seed] = iou
@@ -131,14 +132,14 @@ def by_placement(cells: Cells) -> dict[Placement, dict[int, float]]:
 
 
 def metric_of(records: Iterable[TrialRecord]) -> Metric:
-    """By which records are judged; mean IoU where none says."""
+    """The metric that judges the records; mean IoU if no record names one."""
     scores = (record.outcome.score for record in records if record.outcome is not None)
     counts = next((score.counts for score in scores if score.counts is not None), None)
     return METRICS[MEAN_IOU] if counts is None else METRICS[counts.metric].of(counts.multi_label)
 
 
 def judged_by(records: Sequence[TrialRecord], metric: str) -> list[TrialRecord]:
-    """The same records with the value of a metric as their score, which rankings and intervals then rest on.
+    """The same records, with the value of another metric as their score.
 
     Args:
         records: of one study.
@@ -172,7 +173,10 @@ def _budget(complete: Sequence[TrialRecord]) -> Budget:
 
 
 def _placement_runs(placement: Placement, records: Sequence[TrialRecord], last_proposal: int) -> PlacementRuns:
-    """Of the finals only the last ones count as such: earlier ones had a say in who is in these."""
+    """The runs of one placement.
+
+    Only the last finals count as such: the earlier ones influenced who is in the last ones.
+    """
     first: dict[int, Score] = {}
     finals: dict[int, int] = {}
     for record in records:
@@ -189,7 +193,7 @@ def _placement_runs(placement: Placement, records: Sequence[TrialRecord], last_p
 
 
 def _cost(costs: Sequence[Cost]) -> Cost:
-    """One cost for several measurements of the same network, on the device on which most were made."""
+    """One cost for several measurements of the same network, on the device where most of them were made."""
     devices = [cost.device for cost in costs]
     device = max(devices, key=devices.count)
     here = [cost for cost in costs if cost.device == device]
@@ -205,7 +209,7 @@ def _cost(costs: Sequence[Cost]) -> Cost:
 
 
 def _judged(record: TrialRecord, metric: str) -> TrialRecord | None:
-    """With the value of a metric as its score; None where a complete run has none."""
+    """The record with the value of a metric as its score; None if a complete run has no such value."""
     if record.outcome is None:
         return record
     score = record.outcome.score

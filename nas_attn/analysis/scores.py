@@ -1,4 +1,4 @@
-"""IoUs as scores about 0 with a spread of 1, in which a collapsed run does not drown all others."""
+"""Convert IoUs to scores about 0 with a spread of 1, without letting a collapsed run dominate."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nas_attn.analysis.effect_model import Numbers
 from nas_attn.analysis.images import Array
 
 FAR = 5.0
-"""Spreads below the median of its seed, or below the plain U-Net: what a run that fell farther, or that failed,
-counts as."""
+"""Largest distance, in spreads, below the median of its seed or below the plain U-Net that a run counts with.
+Runs that fell farther, or that failed, count with this distance."""
 _IQR_PER_SD = 1.349
 _LEAST_SPREAD = 1e-5
 _LEAST_TOGETHER = 4
@@ -20,12 +20,13 @@ _LEAST_TOGETHER = 4
 
 @dataclass(frozen=True, eq=False)
 class Scale:
-    """What the IoUs of each rung are measured by.
+    """Middle and spread of the IoUs of each rung.
 
     Args:
-        middles: the IoU of score 0, (rungs,).
-        spreads: the IoUs' difference of one score, (rungs,).
-        least: scores above the median of a run's seed that it counts as at least, (rungs,).
+        middles: IoU of score 0, (rungs,).
+        spreads: difference of IoU for a difference of one score, (rungs,).
+        least: lowest score relative to the median of its seed, (rungs,); negative. Lower scores are raised to
+            it.
     """
 
     middles: Array
@@ -36,18 +37,18 @@ class Scale:
     def of(
         cls, ious: Array, seeds: Numbers, rungs: Numbers, plain: NDArray[np.bool_], n_rungs: int, n_first: int
     ) -> Scale:
-        """By the medians and the quartiles within the seeds of the first runs; 0 and 1 where nothing ran.
+        """The scale from the median and the quartiles within seeds of the first runs; 0 and 1 if nothing ran.
 
-        What is no worse than the plain U-Net is not far below: where attention is worth much nearly everywhere,
-        the plain U-Net and what adds nothing to it are the few that lie apart.
+        A run no worse than the plain U-Net is not far below. If attention helps a lot nearly everywhere, the plain
+        U-Net and the placements that add nothing to it are the few that lie apart.
 
         Args:
-            ious: (n,); -inf where a run failed.
+            ious: (n,); -inf if a run failed.
             seeds: (n,).
             rungs: (n,).
             plain: which runs are the plain U-Net's, (n,).
-            n_rungs: of which some may have no run.
-            n_first: how many runs count; a rung that has none among them is measured by all of its runs.
+            n_rungs: number of rungs; some may have no run.
+            n_first: number of runs used; a rung without any of them uses all of its runs.
         """
         is_first = np.arange(len(ious)) < n_first
         found = []
@@ -62,23 +63,24 @@ class Scale:
 
     @classmethod
     def of_nothing(cls) -> Scale:
-        """Of no run."""
+        """The scale without any run."""
         return cls(np.zeros(1), np.ones(1), np.full(1, -FAR))
 
     def scores(self, ious: Array, seeds: Numbers, rungs: Numbers) -> Array:
-        """Far below the median of their seed raised to five spreads below it, or below the plain U-Net, (n,)."""
+        """Scores of the runs, (n,); those far below the median of their seed are raised to ``least`` relative
+        to it."""
         medians, left = self._within_seeds(ious, seeds, rungs)
         scores: Array = medians + left.clip(min=self.least[rungs])
         return scores
 
     def raised(self, ious: Array, seeds: Numbers, rungs: Numbers) -> NDArray[np.bool_]:
-        """Which runs, of those that succeeded, count as higher than they are, (n,)."""
+        """Which successful runs have raised scores, (n,)."""
         _, left = self._within_seeds(ious, seeds, rungs)
         raised: NDArray[np.bool_] = (left < self.least[rungs]) & np.isfinite(ious)
         return raised
 
     def _within_seeds(self, ious: Array, seeds: Numbers, rungs: Numbers) -> tuple[Array, Array]:
-        """Medians of the runs' seeds, and how far above these the runs are, each (n,)."""
+        """Medians of the runs' seeds, and the distance of each run above its median, each (n,)."""
         finite = np.isfinite(ious)
         known = np.where(finite, ious, self.middles[rungs])
         scores: Array = (known - self.middles[rungs]) / self.spreads[rungs]
@@ -99,7 +101,7 @@ def _middle_and_spread(ious: Array, seeds: Numbers) -> tuple[float, float]:
 
 
 def within_groups(values: Array, groups: Numbers) -> Array:
-    """Values less the median of their group, (n,)."""
+    """Values minus the median of their group, (n,)."""
     left = values.copy()
     for group in np.unique(groups):
         left[groups == group] -= np.median(values[groups == group])

@@ -1,4 +1,4 @@
-"""What the runs so far have settled: what a search may stop for, or begin its finals for."""
+"""Decide from the runs so far whether a search may stop or begin its finals."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from nas_attn.models.placement import Placement
 from nas_attn.record import Role, TrialRecord
 
 LEAST_TO_STOP = 3
-"""Fresh seeds of a finalist before a search stops for it."""
+"""Fewest fresh seeds of a finalist for which a search stops."""
 
 
 class Settled(NamedTuple):
-    """What a search ends for before it has its trials.
+    """The reason why a search ends before it has all its trials.
 
     Args:
-        n_trials: after which it was settled.
-        decision: that a placement is better by more than what matters, or that none is.
+        n_trials: number of trials after which it was settled.
+        decision: a placement is better by more than what matters, or none is.
     """
 
     n_trials: int
@@ -37,7 +37,7 @@ class Settled(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """The evidence of a study whose runs are long enough and whose noise is known.
+    """The evidence of a study whose runs are not known to be too short and whose noise is known.
 
     Args:
         evidence: of its records.
@@ -53,12 +53,13 @@ class Judged:
 
     @property
     def decision(self) -> Decision | None:
-        """What is settled: what a search may stop for, at any time; None where it is open.
+        """The decision for which a search may stop at any time; None if it is open.
 
-        Better is settled by more than it takes to be claimed: the whole interval of a finalist must lie beyond
-        what matters, not beyond 0 alone. That is what may be looked at again and again. A reference architecture
-        that gains so much settles nothing: what the search is for has not been compared yet. And the finalist that
-        leads must have as many seeds as one takes to be stopped for, if it gets them.
+        Stopping for a better placement takes more than claiming one: the whole interval of a finalist must lie
+        above ``worth``, not just above 0. This criterion may be checked again and again. A reference
+        architecture with such a gain settles nothing, because the placements that the search is for have not
+        been compared yet. While the leading finalist may get further seeds, it must have at least
+        ``LEAST_TO_STOP`` fresh ones.
         """
         if any(low > self.worth for low in self._least_gains()):
             return Decision.BETTER
@@ -66,14 +67,15 @@ class Judged:
         return None if largest is None else Decision.EQUIVALENT
 
     def finals_pay(self, earlier: Sequence[TrialRecord]) -> bool:
-        """Whether finals would show that a placement gains enough to matter, and search finds little more.
+        """Whether finals would show that a placement gains enough to matter, and further search would find little
+        more.
 
-        The leader by the posterior of all runs must gain so much, with the confidence, that finals tell it from
-        what matters (``default_worth``); and it must not have got better by more than what matters since the
-        earlier runs.
+        There are two conditions. The lower bound of the leader's gain, by the posterior of all runs, must exceed
+        ``worth`` by at least the gain that finals detect (``default_worth``). And the leader's gain must not have
+        grown by more than ``worth`` since the earlier runs.
 
         Args:
-            earlier: the first of the records, which hold no finals.
+            earlier: the first of the records, without finals.
         """
         mean, low = _leading_gain(self.evidence, self.confidence)
         if low < self.worth + default_worth(self.evidence.noise, self.confidence):
@@ -82,10 +84,10 @@ class Judged:
         return mean - before <= self.worth
 
     def _least_gains(self) -> Iterator[float]:
-        """Lower ends of the intervals of finalists that gain by the model too, in units of IoU.
+        """Lower ends of the intervals of finalists that gain by the model, too, in units of IoU.
 
-        None while the one that leads has too few fresh seeds to stop for and gets more of them: the answer names
-        it, and of several finalists with two seeds the luckiest leads.
+        Empty while the leading finalist has too few fresh seeds to stop for and gets more of them. The answer
+        names the leader, and of several finalists with two seeds the luckiest leads.
         """
         evidence, runs = self.evidence, self.evidence.selected.runs
         ious = expected_ious(evidence)
@@ -104,11 +106,11 @@ class Judged:
 
 
 def judged(records: Sequence[TrialRecord], worth: float | None = None, confidence: float = 0.95) -> Judged | None:
-    """The evidence, and what matters; None where the noise is not known, or the runs are too short.
+    """The evidence of a study and its ``worth``; None if the noise is not known or the runs are too short.
 
     Args:
         records: of one study.
-        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
+        worth: smallest gain that matters, in units of IoU; ``default_worth`` if omitted.
         confidence: above 0 and below 1.
     """
     evidence = Evidence.of(records)
@@ -121,7 +123,7 @@ def judged(records: Sequence[TrialRecord], worth: float | None = None, confidenc
 
 
 def _leading_gain(evidence: Evidence, confidence: float) -> tuple[float, float]:
-    """To expect of the placement that leads, and what it gains at least; in units of IoU."""
+    """Expected gain of the leading placement and a lower bound on that gain, in units of IoU."""
     gains = evidence.gains
     best = int(np.argmax(gains.mean))
     sd = math.sqrt(max(0.0, float(gains.covariance([best])[0, 0])))
@@ -129,7 +131,7 @@ def _leading_gain(evidence: Evidence, confidence: float) -> tuple[float, float]:
 
 
 def _racing(records: Sequence[TrialRecord]) -> frozenset[Placement]:
-    """Finalists of the finals that are under way; one of which a run failed gets no further ones."""
+    """Finalists of the current finals that may get further seeds; those with a failed run get none."""
     last = last_proposal(records)
     failed = {record.placement for record in records if record.failure is not None}
     begun = {one.placement for one in records if one.role is Role.FINALIST and one.number > last}

@@ -24,15 +24,16 @@ def study_gains(
 ) -> tuple[Gains, dict[Placement, int]]:
     """The posterior of all placements' gains, and the row of each placement.
 
-    Effects are told by it and proposals drawn from it. It rests on what a ranking rests on: the complete runs of
-    one budget without those that collapsed (``Evidence.gains`` is the same with a more sceptical prior). What else
-    a search may know comes on top: the short runs of a ladder, and which runs failed.
+    Effects are reported from this posterior and proposals are drawn from it. It uses the same runs as a ranking:
+    the complete runs of one budget without collapsed ones. (``Evidence.gains`` differs only by a more sceptical
+    prior.) A search can add the short runs of its successive halving, and the runs that failed.
 
     Args:
         records: of one study, in any order.
-        ladder: budgets, the shortest first, of which the last is ranked; empty for that which a ranking takes.
-        with_failed: a run that failed counts as one far below the others.
-        others: placements that are only predicted.
+        ladder: budgets of successive halving, the shortest first; the last one is ranked. Empty for the budget
+            that a ranking takes.
+        with_failed: whether a failed run counts as one far below the others.
+        others: further placements that are only predicted.
     """
     top = [record for record in records if not ladder or record.budget == ladder[-1]]
     evidence = Evidence.of(top)

@@ -1,7 +1,4 @@
-"""How much of what scores show lies in attentions, pairs, placements, seeds, short runs and images.
-
-These variances are those that make the scores most likely.
-"""
+"""Maximum a posteriori variances of attentions, pairs, placements, seeds, short runs and images."""
 
 from __future__ import annotations
 
@@ -33,17 +30,19 @@ from nas_attn.analysis.linear_algebra import cholesky
 MOST_FOR_VARIANCES = 400
 WIDE_LOG_SD = 4.0
 _MOST_LOG, _MOST_SDS = 16.0, 6.0
-"""How far from the usual ones the logarithms of variances may lie, and in standard deviations of their prior."""
+"""Largest distance of the logarithm of a variance from its usual value: absolute, and in standard deviations of
+its prior."""
 _ELSEWHERE = math.exp(2)
-"""Factor by which the second climb begins elsewhere, at least: or else the variance of the scores."""
+"""Smallest factor by which the second climb starts away from the usual variances; the variance of the scores,
+if larger."""
 _POWERS = {**dict.fromkeys(PARTS, 1.0), "by_seed": -1.0, "noise": -1.0}
-"""Of that factor, by which the variances of these parts are multiplied."""
+"""Power of that factor by which the variance of each part is multiplied."""
 _FLAT = 1e-7
-"""Share of the surprise that a step must save, or else the climb has ended."""
+"""The climb ends if a step reduces the negative log density by less than this share."""
 _Part = tuple[int, str]
 """A rung, 0 for the top, and the name of one of its values."""
 _LEAST_COUNTED = 3
-"""Runs whose images must be counted, to tell what the images gave."""
+"""Fewest runs with counted images for estimating the images' contribution."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class GainVariances:
 
     Args:
         by_runs: of all parts of the scores.
-        by_images: what of these the images gave, which is not a gain.
+        by_images: the share of these that comes from the images, which is not a gain.
     """
 
     by_runs: Variances
@@ -60,13 +59,12 @@ class GainVariances:
 
     @classmethod
     def of(cls, runs: Runs, influences: Mapping[int, Array], n_short: int, prior: Prior) -> GainVariances:
-        """Those that make the first ``MOST_FOR_VARIANCES`` runs most likely; looked up where they are those of the
-        last time.
+        """Variances that make the first ``MOST_FOR_VARIANCES`` runs most likely; cached for unchanged runs.
 
         Args:
             runs: at least one.
             influences: of the images on some of the runs, in units of their scores.
-            n_short: how many rungs there are below the top; the usual values of those that have no runs.
+            n_short: number of rungs below the top; rungs without runs get the usual values.
             prior: of the variances.
         """
         counted = tuple((run, held.tobytes()) for run, held in influences.items() if run < MOST_FOR_VARIANCES)
@@ -82,21 +80,21 @@ def likeliest_variances(
     draws: int = 1,
     known: Variances = NOTHING,
 ) -> Variances:
-    """Those that make the scores most likely, together with their prior.
+    """Variances that make the scores most likely, together with their prior.
 
-    The marginal likelihood is climbed by its gradient in the logarithms of all variances at once: what one part
-    explains, another one can, too, and changing one after another ends far from the top. It may have two tops,
-    most of all where few runs lie far from all others, and a climb from the usual variances ends on the one where
-    all of that is noise: another one starts where attentions explain it, and what they have in common as much as
-    all scores vary by.
+    The marginal likelihood is climbed by its gradient in the logarithms of all variances at once. Parts can
+    explain the same scores, so changing one variance after another would end far from the maximum. There may be
+    two maxima, above all if a few runs lie far from all others. A climb from the usual variances ends on the one
+    that explains all of that by noise. So a second climb starts where attentions explain it, and where the
+    variance of the part common to all placements equals that of all scores.
 
     Args:
         kernels: of the scores.
-        scores: (n, R), whose columns are together as good as so many draws.
+        scores: (n, R); the columns together count as ``draws`` draws.
         prior: of the variances.
-        n_short: how many rungs there are below the top.
-        draws: how many.
-        known: variances that come on top.
+        n_short: number of rungs below the top.
+        draws: number of draws.
+        known: variances to add.
     """
     usual = replace(prior.middle, short=(Short(),) * n_short)
     parts: list[_Part] = [(0, name) for name in PARTS]
@@ -116,7 +114,7 @@ def likeliest_variances(
     starts[1][parts.index((0, "common"))] = elsewhere
     tops: list[tuple[float, list[float]]] = []
     for start in starts:
-        with suppress(np.linalg.LinAlgError):  # a step to where numbers are too far apart to be added
+        with suppress(np.linalg.LinAlgError):  # a step to variances too far apart for floating point
             climb = scipy.optimize.minimize(
                 surprise, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": _FLAT}
             )
@@ -125,7 +123,7 @@ def likeliest_variances(
 
 
 def milestone(number: int) -> int:
-    """The largest of 8, 12, 18, 27, ... that is not above a number."""
+    """The largest of 8, 12, 18, 27, ... that is at most ``number``; below 8 the number itself."""
     found = 8
     while (following := found * 3 // 2) <= number:
         found = following
@@ -141,18 +139,19 @@ def _likely(runs: Runs, counted: tuple[tuple[int, bytes], ...], n_short: int, pr
 
 
 def _by_images(kernels: Kernels, influences: Mapping[int, Array]) -> Variances:
-    """How much the images that happen to be in the set give to attentions, pairs and placements.
+    """Contribution of the images that happen to be in the set to the variances of attentions, pairs and
+    placements.
 
-    What a placement gains on one image more than on the others varies from image to image, and each image shows it
-    anew: with the influences times the root of their number G, the mean over the images varies from set to set as
-    one of them does, and so they are G - 1 draws of what the whole set gave the placements, with the same parts
-    as the scores (Efron and Stein 1981, doi:10.1214/aos/1176345462: the jackknife's variance).
+    The gain of a placement varies from image to image. Let G be the number of groups of images. The influences
+    times sqrt(G) vary as the mean over the images varies from set to set. So they are G - 1 draws of the
+    contribution of the whole set to the placements, with the same parts as the scores (the jackknife's variance:
+    Efron and Stein 1981, doi:10.1214/aos/1176345462).
 
     Args:
         kernels: covariance of all runs by each part alone.
         influences: of each group of images on some runs, (G,), G above 1.
     Returns:
-        variances; none of a seed and of the noise, which the scores' own hold already.
+        variances; 0 for seeds and noise, because the variances of the scores already include these.
     """
     if len(influences) < _LEAST_COUNTED:
         return NOTHING
@@ -168,10 +167,10 @@ def _log_sds(parts: Sequence[_Part], prior: Prior) -> Array:
 
 
 def _surprise_by_prior(away: Array, parts: Sequence[_Part], prior: Prior) -> tuple[float, Array]:
-    """Minus the logarithm of the prior's density, and its derivatives.
+    """Negative log density of the prior, and its derivatives.
 
     Args:
-        away: how far the logarithm of each part is from its middle.
+        away: distance of the logarithm of each part from its middle.
         parts: the parts.
         prior: of their variances.
     """
@@ -190,7 +189,7 @@ def _value(variances: Variances, part: _Part) -> float:
 
 
 def _with(usual: Variances, parts: Sequence[_Part], values: Sequence[float]) -> Variances:
-    """The same with other values of the parts."""
+    """The usual variances with other values of the parts."""
     by_rung: list[dict[str, float]] = [{} for _ in range(len(usual.short) + 1)]
     for (rung, name), value in zip(parts, values, strict=True):
         by_rung[rung][name] = value
@@ -200,7 +199,7 @@ def _with(usual: Variances, parts: Sequence[_Part], values: Sequence[float]) -> 
 def _surprise_and_slope(
     variances: Variances, parts: Sequence[_Part], kernels: Kernels, scores: Array, draws: int, known: Variances
 ) -> tuple[float, Array]:
-    """Minus the logarithm of the likelihood, and its derivatives by the logarithms of the parts."""
+    """Negative log likelihood, and its derivatives by the logarithms of the parts."""
     factor = cholesky(covariance_of(kernels, variances, known))
     inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=True)
     inverse += np.tril(inverse, -1).T

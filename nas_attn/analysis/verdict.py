@@ -1,4 +1,4 @@
-"""What a study answers: a placement is better than the baseline, none gains enough to matter, or it is open."""
+"""Decide a study: a placement is better than the baseline, none gains enough to matter, or it is undecided."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from nas_attn.analysis.verification import Comparison, Verdict, Verification, ve
 from nas_attn.record import TrialRecord
 
 _BEYOND = 0.2
-"""Share of what a confidence leaves that the bound on the best gain leaves."""
+"""Share of ``1 - confidence`` that may lie above the bound on the best gain."""
 
 
 class Decision(StrEnum):
-    """What a study says of its question."""
+    """The answer of a study."""
 
     BETTER = "better"
     EQUIVALENT = "equivalent"
@@ -43,24 +43,27 @@ class Open(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class StudyVerdict:
-    """The answer of a study, by all that is known: its runs, and what was verified.
+    """The answer of a study, from its runs and its verification.
 
-    Better is a placement whose interval, by runs that had no say in its choice, lies above 0; once it was
-    verified, only what the verification confirms. Equivalent is a space whose best placement gains no more than
-    what matters, with the confidence of the intervals: also where a gain above 0 is shown, which then is less than
-    what matters, or luck, unless verification confirms it. A study whose runs are too short claims neither.
+    - Better: the interval of the placement lies above 0, using runs that played no part in choosing it. Once the
+      placement was verified, only the verification counts.
+    - Equivalent: the best placement of the space gains no more than ``worth``, with the confidence of the
+      intervals. This is the answer even if a gain above 0 is shown: such a gain is smaller than what matters, or
+      luck, unless verification confirms it.
+    - If the runs are too short, neither is claimed.
 
     Args:
         ranking: of the study.
-        row: the placement that the study puts forward; None where only the baseline was evaluated.
-        verification: of that placement; None where it was not verified.
-        curve: whether its budget is long enough; None where nothing is ranked.
-        largest: gain of the best placement that may exist, in units of IoU: no more, with the confidence of the
-            intervals; None where nothing is known of it.
+        row: the placement that the study claims; None if only the baseline was evaluated.
+        verification: of that placement; None if it was not verified.
+        curve: whether the budget is long enough; None if nothing is ranked.
+        largest: upper bound on the gain of the best placement that may exist, in units of IoU, with the confidence
+            of the intervals; None if nothing is known about it.
         worth: smallest gain that matters, in units of IoU.
-        by_noise: nobody has said what matters, so it is what a search can tell at the noise of these runs.
-        run_seconds: that a run of the ranked budget took on average; 0 where that is not known.
-        sight: what so many trials can tell; None where the noise is not known, or without finals.
+        by_noise: whether nobody set ``worth``, so that it is the gain that a search can detect at the noise of
+            these runs.
+        run_seconds: mean duration of a run of the ranked budget; 0 if it is not known.
+        sight: gains that this number of trials can detect; None if the noise is not known, or without finals.
     """
 
     ranking: Ranking
@@ -85,7 +88,7 @@ class StudyVerdict:
 
     @property
     def reason(self) -> Open | None:
-        """Why it is undecided; None where it is not."""
+        """Why the study is undecided; None if it is decided."""
         if self.answer is not Decision.UNDECIDED:
             return None
         if self.ranking.plain is None:
@@ -100,8 +103,10 @@ class StudyVerdict:
 
     @property
     def winner(self) -> RankedPlacement | None:
-        """What to take: what is better, and else the baseline, or the first row where that was not run; None where
-        nothing is ranked."""
+        """The placement to use: the better one, or else the baseline.
+
+        If the baseline was not run, the first row of the ranking. None if nothing is ranked.
+        """
         if self.answer is Decision.BETTER:
             return self.row
         rows = self.ranking.rows
@@ -109,26 +114,26 @@ class StudyVerdict:
 
     @property
     def converged(self) -> bool | None:
-        """The runs are long enough for what matters; None where that is not known."""
+        """Whether the runs are long enough to show what matters; None if it is not known."""
         return None if self.curve is None else self.curve.converged
 
     @property
     def verified(self) -> bool | None:
-        """The placement's gain was confirmed; None where it was not verified."""
+        """Whether verification confirmed the placement's gain; None if it was not verified."""
         return None if self.verification is None else self.verification.verdict is Verdict.CONFIRMED
 
     @cached_property
     def as_good_for_less(self) -> RankedPlacement | None:
-        """What is as good as the placement within what matters and clearly cheaper; None where nothing is, or no
-        placement is better."""
+        """A clearly cheaper placement whose gain is within ``worth`` of the winner's; None if there is none, or
+        if no placement is better."""
         if self.answer is not Decision.BETTER or self.row is None:
             return None
         return as_good_for_less(self.row, self.ranking, self.worth)
 
     @property
     def measured(self) -> Comparison | None:
-        """The placement's difference to the baseline: the verified one where there is one, else that of the runs
-        which had no say in its choice."""
+        """Difference of the placement to the baseline: the verified one if there is one, else the difference
+        over the runs that played no part in choosing it."""
         if self.verification is not None:
             return self.verification.to_baseline
         if self.row is None or self.row.delta is None or not self.row.tested:
@@ -137,16 +142,18 @@ class StudyVerdict:
 
     @property
     def gains_too_little(self) -> bool:
-        """The placement is better, and by less than what matters, as its whole interval says."""
+        """Whether the placement is better but its whole interval lies below ``worth``."""
         if self.answer is not Decision.BETTER or self.measured is None or self.measured.interval is None:
             return False
         return self.measured.interval.high < self.worth
 
     @property
     def further_runs(self) -> int | None:
-        """About how many more runs would tell whether any placement gains enough to matter; None where that is not
-        known. The reach of the best gain falls with the root of the runs. A claim that was not confirmed tells
-        nothing of the others."""
+        """Approximate number of further runs needed to decide whether any placement gains enough; None if unknown.
+
+        The bound on the best gain is taken to shrink with the square root of the number of runs. A claim that
+        was not confirmed says nothing about the other placements.
+        """
         if self.reason not in (Open.TOO_FEW, Open.NOT_CONFIRMED, Open.REFUTED) or self.largest is None:
             return None
         return math.ceil(self.ranking.n_runs * ((self.largest / self.worth) ** 2 - 1))
@@ -172,17 +179,17 @@ def verdict_of(
     Args:
         records: of the study, in any order.
         verifications: of its placements.
-        ranking: of the records; made where left out.
-        worth: smallest gain that matters, in units of IoU; ``default_worth`` where left out.
-        trials: that the study is to have; those that it has where left out.
-        share: of them that the finals get.
+        ranking: of the records; computed if omitted.
+        worth: smallest gain that matters, in units of IoU; ``default_worth`` if omitted.
+        trials: planned number of trials; the number of records if omitted.
+        share: share of the trials that the finals get.
     """
     ranking = rank(records) if ranking is None else ranking
     row, pair, by_noise = claimed_row(ranking), ranking.noise.pair, worth is None
     worth = default_worth(ranking.noise, ranking.confidence) if worth is None else worth
     largest = largest_gain(Evidence.of(records), ranking.confidence)
     if largest is not None and len(records) < (trials or 0):
-        # Looked at until it lay within what matters, it is the lower by chance: what holds then is what matters.
+        # A search stops once this bound falls below ``worth``, so the bound is low by chance: report ``worth``.
         largest = max(largest, worth)
     return StudyVerdict(
         ranking=ranking,
@@ -200,14 +207,17 @@ def verdict_of(
 
 
 def largest_gain(evidence: Evidence, confidence: float, most: float = math.inf) -> float | None:
-    """What no placement gains more than, in units of IoU; None where too few runs tell the noise, or where it is
-    more than asked for.
+    """Upper bound on the gain of any placement, in units of IoU.
 
-    It is the posterior of ``gains.gains_of``, whose draws are maximised over all placements
-    (``attainable.best_gains``), so that it does not matter how often it is looked at, nor which placements
-    were tried. Of these maxima a fifth of what the confidence leaves may lie beyond: variances taken as known make
-    the draws narrow, and a search ends where the bound happens to be low. The model does not know that a metric
-    ends at 1, so that a gain beyond what the baseline leaves is cut.
+    Every posterior draw of the gains (``gains.gains_of``) is maximised over all placements
+    (``attainable.best_gains``). So the bound stays valid however often it is looked at, and whichever placements
+    were tried. A fifth of ``1 - confidence`` of these maxima may lie above the bound. The share is that small
+    because the variances are taken as known, which makes the draws narrow, and because a search ends where the
+    bound happens to be low. The model does not know that a metric ends at 1, so the bound is cut at the gain that
+    the baseline leaves possible.
+
+    Returns:
+        None if the plain U-Net was not run, too few runs estimate the noise, or the bound is above ``most``.
     """
     pair = evidence.noise.pair
     if pair is None or not pair.tells_intervals or evidence.plain is None:
@@ -219,7 +229,7 @@ def largest_gain(evidence: Evidence, confidence: float, most: float = math.inf) 
 
 
 def _least_value(evidence: Evidence, row: int, confidence: float) -> float:
-    """Lower end of Student's interval of a row's mean metric, of however few degrees of freedom; at least 0."""
+    """Lower end of Student's interval of a row's mean metric, at least 0, for any degrees of freedom."""
     mean = evidence.mean(row)
     return max(0.0, mean.value - (mean.reach(confidence) or 0.0))
 

@@ -1,4 +1,5 @@
-"""What runs and data that did not choose a placement say of its claim: confirmed, not shown or refuted."""
+"""Verify the claim about a placement with runs and data that did not choose it: confirmed, not shown or
+refuted."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from nas_attn.record import State, TrialRecord
 
 
 class Verdict(StrEnum):
-    """What a verification says of a claim."""
+    """Result of a verification."""
 
     CONFIRMED = "confirmed"
     NOT_SHOWN = "not shown"
@@ -32,8 +33,8 @@ class Comparison:
 
     Args:
         delta: mean over the seeds that both have, in units of IoU.
-        interval: over seeds and images; None where the noise is not known, or by too few runs.
-        n_seeds: how many seeds.
+        interval: over seeds and images; None if the noise is not known or rests on too few runs.
+        n_seeds: number of seeds.
         word: what the units are called.
     """
 
@@ -44,7 +45,7 @@ class Comparison:
 
     @property
     def versus(self) -> Versus:
-        """Whether the interval excludes 0."""
+        """Better or worse if the interval excludes 0."""
         if self.interval is None:
             return Versus.UNKNOWN
         if not self.interval.excludes(0.0):
@@ -57,8 +58,8 @@ class CollapsedRuns:
     """How often a placement collapsed.
 
     Args:
-        number: of its runs.
-        of: how many complete runs it has.
+        number: of its collapsed runs.
+        of: number of its complete runs.
     """
 
     number: int
@@ -66,36 +67,36 @@ class CollapsedRuns:
 
     @property
     def share(self) -> float:
-        """Of the runs; 0 without any."""
+        """Share of the runs that collapsed; 0 without runs."""
         return self.number / self.of if self.of else 0.0
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What fresh seeds and the test data say of a claim.
+    """Result of testing a claim with fresh seeds and the test data.
 
     The claim is that the winner is better than the plain U-Net, by the gain that the search expects.
 
     Args:
         winner: the placement of the claim.
-        iou: mean IoU on the test data of the winner and the plain U-Net, over their common seeds; None where a run
+        iou: mean IoU of the winner and of the plain U-Net on the test data, over their common seeds; None if a run
             is missing.
-        to_baseline: the winner's difference to the plain U-Net; None where they share no seed.
-        reference: name of the best reference; empty where there is none.
-        to_reference: the winner's difference to it; None where they share no seed.
-        modules: what each module adds to the winner: the winner's difference to itself without it.
-        found: what the search had measured; None where that is not known.
-        n_images: test images or clips, or groups of them; None where they were not counted.
-        n_failed: runs that failed.
-        budget: of the runs; None where none is complete.
-        expected: gain over the plain U-Net that the search expects, above 0; None where it expects none.
-        gain_shown: gain that as many seeds show with a power of 80 %, at the noise measured; None where that is
-            not known, or by too few seeds.
-        seeds_needed: how many seeds show the expected gain so; None where none is expected, the noise is not
-            known, or 10,000 seeds do not.
-        collapsed: of ``winner``, ``baseline`` and ``reference`` how often they collapsed; these runs are in no
+        to_baseline: the winner's difference to the plain U-Net; None if they share no seed.
+        reference: name of the best reference; empty if there is none.
+        to_reference: the winner's difference to it; None if they share no seed.
+        modules: contribution of each module to the winner: the winner's difference to itself without the module.
+        found: difference measured by the search; None if it is not known.
+        n_images: number of test images or clips, or of groups of them; None if they were not counted.
+        n_failed: number of failed runs.
+        budget: of the runs; None if none is complete.
+        expected: gain over the plain U-Net that the search expects, above 0; None if it expects none.
+        gain_shown: gain that this number of seeds detects with a power of 80 %, at the measured noise; None if
+            that is not known or rests on too few seeds.
+        seeds_needed: number of seeds that detect the expected gain with that power; None if no gain is expected,
+            the noise is not known, or 10,000 seeds are not enough.
+        collapsed: how often ``winner``, ``baseline`` and ``reference`` collapsed; collapsed runs are in no
             difference.
-        delta_all: the mean difference to the plain U-Net with collapsed runs; None where they share no seed.
+        delta_all: mean difference to the plain U-Net including collapsed runs; None if they share no seed.
     """
 
     winner: Placement
@@ -116,10 +117,10 @@ class Verification:
 
     @property
     def verdict(self) -> Verdict:
-        """Confirmed where the interval lies above 0, refuted where it excludes the claim, else not shown.
+        """Confirmed if the interval lies above 0, refuted if it excludes the claim, else not shown.
 
-        It excludes the claim where it lies below 0 (the winner is worse), or where it contains 0 and lies below
-        the gain that the search expects (what it gains, if anything, is less). A gain that is confirmed and
+        The interval excludes the claim in two cases. It lies below 0: the winner is worse. Or it contains 0 and
+        lies below the gain that the search expects: any gain is smaller than that. A confirmed gain that is
         smaller than expected stays confirmed.
         """
         interval = None if self.to_baseline is None else self.to_baseline.interval
@@ -132,12 +133,12 @@ class Verification:
 
     @property
     def collapses_more(self) -> bool:
-        """The winner collapsed in a larger share of its runs than the plain U-Net."""
+        """Whether the winner collapsed in a larger share of its runs than the plain U-Net."""
         winner, plain = self.collapsed.get("winner"), self.collapsed.get("baseline")
         return winner is not None and winner.share > (plain.share if plain else 0.0)
 
     def to_json(self) -> str:
-        """One object; IoU is a fraction of 1 but for what is named points."""
+        """One JSON object; IoU is a fraction of 1, except in fields named points."""
         written = {
             "winner": self.winner.to_dict(),
             "placement_id": self.winner.id,
@@ -174,17 +175,17 @@ def verification(
 ) -> Verification:
     """Compare the runs of a verification.
 
-    The winner and the plain U-Net are compared by their own differences alone (``paired.Pair``): the other
-    placements only help to tell which runs collapsed, and those are in no comparison.
+    The winner and the plain U-Net are compared by their own differences alone (``paired.Pair``). The other
+    placements only help to detect collapsed runs, which are in no comparison.
 
     Args:
-        records: of the verification alone: none of them had a say in the choice.
+        records: of the verification alone: none of them influenced the choice.
         winner: the placement of the claim.
         plain: the plain U-Net.
-        reference: name and placement of the best reference; None where there is none.
-        without: the winner without the module at each location; empty where that was not run.
-        found: what the search had measured.
-        expected: gain that the search expects, above 0; None where it expects none.
+        reference: name and placement of the best reference; None if there is none.
+        without: the winner without the module at each location; empty if these were not run.
+        found: difference measured by the search.
+        expected: gain that the search expects, above 0; None if it expects none.
         confidence: of the intervals.
     """
     evidence, word = Evidence.of(records), metric_of(records).word
@@ -223,7 +224,7 @@ def verification(
 def verification_of(
     row: RankedPlacement, ranking: Ranking, verifications: Sequence[Verification]
 ) -> Verification | None:
-    """The verification of a placement at the budget that is ranked; None where it was not verified.
+    """The verification of a placement at the ranked budget; None if it was not verified.
 
     Args:
         row: the placement.
@@ -236,7 +237,7 @@ def verification_of(
 
 
 def lost_seeds(records: Sequence[TrialRecord], winner: Placement, plain: Placement) -> frozenset[int]:
-    """Seeds with which the winner or the plain U-Net collapsed or failed: they say nothing of the difference.
+    """Seeds with which the winner or the plain U-Net collapsed or failed, so that they cannot be compared.
 
     Args:
         records: of a verification.
@@ -249,7 +250,7 @@ def lost_seeds(records: Sequence[TrialRecord], winner: Placement, plain: Placeme
 
 
 def _rows(evidence: Evidence, one: Placement, other: Placement) -> tuple[int, int] | None:
-    """Of two placements; None where one of them has no comparable run."""
+    """Rows of two placements; None if one of them has no comparable run."""
     first, second = evidence.row_of(one), evidence.row_of(other)
     return None if first is None or second is None else (first, second)
 
@@ -273,7 +274,10 @@ def _collapsed_runs(evidence: Evidence, placement: Placement) -> CollapsedRuns:
 
 
 def _collapsed(evidence: Evidence, placement: Placement) -> frozenset[int]:
-    """Seeds of its collapsed runs. With one under which the plain U-Net collapsed, its own scores must say so."""
+    """Seeds of a placement's collapsed runs.
+
+    A seed with which the plain U-Net collapsed counts only if the placement's own scores show a collapse, too.
+    """
     row = evidence.row_of(placement)
     if row is None:
         return frozenset()

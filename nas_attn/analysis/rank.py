@@ -33,7 +33,7 @@ def rank(
       recognised from the IoU of the other runs (``collapse.find_collapses``).
     - Rows are ordered by expected IoU: the posterior of all runs (``gains.gains_of``), minus the expected loss
       from the placement's risk of collapsing. Tested placements come before placements that were only tried.
-    - A placement is tested if it shares at least two seeds with the plain U-Net. For a finalist, only its runs in the
+    - A placement is tested if it shares at least two seeds with the baseline. For a finalist, only its runs in the
       finals are reported (``finalists.reported_scores``), because they played no part in choosing it.
     - Differences to the plain U-Net are paired by seed, which removes the effect that a seed has on both. Their
       intervals cover seeds and images (``evidence``). The seed part uses one noise pooled over all placements

@@ -140,7 +140,7 @@ def test_identity_start_gives_the_logits_of_the_plain_network(name: str) -> None
 @pytest.mark.parametrize("name", [name for name, kind in KINDS.items() if kind.stages != tuple(Stage)])
 def test_a_stage_where_a_kind_may_not_stand_is_refused(name: str) -> None:
     for stage in set(Stage) - set(KINDS[name].stages):
-        with pytest.raises(SpaceError, match=rf"{stage}.*: {name} may stand at .* only"):
+        with pytest.raises(SpaceError, match=rf"{stage}.*: {name} can be placed at .* only"):
             build_unet(network(name), everywhere(name, stage, "paper"))
 
 

@@ -268,7 +268,7 @@ def test_a_fault_of_the_machine_is_no_trial_and_changes_nothing(
     undisturbed = run(studies, InlinePool(evaluator))
     studies.forget()
     for life in (0, 9, 11):
-        with pytest.raises(StudyError, match=r"trial \d+ has failed 2 times, and its placement is not to blame"):
+        with pytest.raises(StudyError, match=r"trial \d+ has failed 2 times because of the"):
             run(studies, InlinePool(OutOfOrder(evaluator, life)))
         assert not any(record.state is State.FAILED for record in studies.ledger().records())
 
@@ -310,6 +310,8 @@ def test_a_pool_that_hands_on_a_fault_writes_no_trial_down(studies: Any, evaluat
             number, _ = self._given.pop()
             return [Finished(number, Failure("the disk is gone", cause="disk"), "honest")]
 
-    with pytest.raises(StudyError, match=r"not to blame, but the disk here: the disk is gone"):
+    with pytest.raises(
+        StudyError, match=r"because of the disk here, not because of its placement: the disk is gone"
+    ):
         run(studies, Honest(evaluator, 1, 0))
     assert [record.state for record in studies.ledger().records()] == [State.RUNNING]

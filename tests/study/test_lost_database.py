@@ -144,7 +144,7 @@ def test_a_database_that_goes_is_noticed_within_a_trial_and_comes_back(
     (line,) = caught.value.problems
     assert line.startswith(f"studies/s/{GOES[act]}")
     (file,) = Path("studies/s").glob("rescued-*.json")
-    assert f"were written to {file}; once nothing of the old database is left" in line
+    assert f"were written to {file}; once the old database is out of the way" in line
     assert "brings them back, and the same command resumes" in line
 
     for left in Path("studies/s").glob("study.db*"):

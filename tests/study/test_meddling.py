@@ -142,7 +142,7 @@ def test_a_study_that_is_deleted_while_its_search_waits_for_others_ends_it_in_on
                 optuna.delete_study(study_name="small", storage=url)
             return []
 
-    with pytest.raises(StudyError, match="study 'small' is gone: somebody deleted it while it was in use"):
+    with pytest.raises(StudyError, match="study 'small' is gone: it was deleted while it was in use"):
         run_trials(settings, ledger, Agenda(settings, costs), Waiting(evaluator), lambda _: None)
 
 
@@ -151,7 +151,7 @@ def test_an_open_ledger_says_that_its_study_is_gone(url, settings):
     optuna.delete_study(study_name="small", storage=url)
 
     for ask in (lambda: ledger.identity, lambda: ledger.context, lambda: ledger.plan):
-        with pytest.raises(StudyError, match="the study 'small' is gone: somebody deleted it"):
+        with pytest.raises(StudyError, match="the study 'small' is gone: it was deleted"):
             ask()
 
 

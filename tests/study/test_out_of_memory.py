@@ -234,5 +234,5 @@ class TestSplit:
 def test_where_the_plain_network_does_not_fit_the_way_out_is_named(
     studies: Any, evaluator: LookupEvaluator
 ) -> None:
-    with pytest.raises(StudyError, match=r"the same command tries it again, .*; with --as-new, a smaller"):
+    with pytest.raises(StudyError, match=r"the same command tries again .*; with --as-new, a smaller"):
         run(studies, InlinePool(with_room(evaluator, lambda _: 1.0, 0.0)))

@@ -300,7 +300,7 @@ def test_a_plain_unet_that_ran_out_of_memory_is_tried_again_by_the_same_command(
     os.rename("studies", "undisturbed")
     nothing_fits = scarce(lambda placement: False, resolve(ask))
     for _ in range(2):
-        with pytest.raises(StudyError, match=r"baseline cannot be trained.*the same command tries it again"):
+        with pytest.raises(StudyError, match=r"baseline cannot be trained.*the same command tries again"):
             searched(resolve(ask), nothing_fits, size=parallel)
     found = searched(resolve(ask), size=parallel)
 

@@ -158,12 +158,12 @@ def test_a_study_of_the_same_name_in_another_storage_is_refused(mark: bool, here
         for settings in (FOLDER.settings, Path("studies/t/study.yaml")):
             settings.write_text(settings.read_text().replace("# Written by nas-attn", "# "))
     assert refusals(here, replace(ASK, storage=ELSEWHERE)) == (
-        "studies/s: holds the files of the study in its study.db, and the study in elsewhere.db would replace "
-        "them; take another --study, or that --storage",
+        "studies/s: holds the files of the study in its study.db, which the study in elsewhere.db would "
+        "replace; use another --study, or that --storage",
     )
     (problem,) = refusals(here, replace(ASK, study="t"))
     assert problem.startswith(
-        "studies/t: holds the files of the study in elsewhere.db, and the study in its study.db"
+        "studies/t: holds the files of the study in elsewhere.db, which the study in its study.db"
     )
     search(replace(ASK, trials=3))
     search(replace(ASK, study="t", storage=f"sqlite:///{here}/elsewhere.db", trials=3))

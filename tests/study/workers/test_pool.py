@@ -302,7 +302,7 @@ def test_what_fails_for_the_machine_is_mended_and_begun_again_and_the_second_tim
 
         fault.write_text(text, encoding="utf-8")
         pool.submit(6, one)
-        with pytest.raises(StudyError, match=f"trial 6 has failed 2 times, and its placement is not.*{text}"):
+        with pytest.raises(StudyError, match=f"trial 6 has failed 2 times because of the.*{text}"):
             all_finished(pool, 1)
 
 
@@ -352,7 +352,7 @@ class Unimportable:
 def test_a_worker_that_cannot_import_what_it_needs_ends_the_search_and_no_trial(space: SearchSpace) -> None:
     with ProcessPool([Unimportable()]) as pool:  # type: ignore[list-item]
         pool.submit(5, evaluations(space)[1])
-        with pytest.raises(StudyError, match=r"not to blame, but the software.*a_package_that_was_taken_away"):
+        with pytest.raises(StudyError, match=r"because of the software here.*a_package_that_was_taken_away"):
             all_finished(pool, 1)
 
 
@@ -455,7 +455,7 @@ def test_workers_that_cannot_live_end_the_search(space: SearchSpace, monkeypatch
     monkeypatch.setattr(process_pool, "_DEATHS_IN_A_ROW", 2)
     with ProcessPool([Unborn()]) as pool:
         pool.submit(5, evaluations(space)[1])
-        with pytest.raises(StudyError, match=r"3 workers have ended without finishing anything.*exit status 1"):
+        with pytest.raises(StudyError, match=r"3 workers have ended without finishing a trial.*exit status 1"):
             all_finished(pool, 3)
 
 

@@ -106,7 +106,7 @@ def test_the_built_in_data_are_made_once_and_alike() -> None:
 def test_a_placement_is_a_placement_of_the_network(evaluator: TrainingEvaluator) -> None:
     from nas_attn.errors import SpaceError
 
-    with pytest.raises(SpaceError, match=r"decoder\.1: the placement says nothing about it"):
+    with pytest.raises(SpaceError, match=r"decoder\.1: missing from the placement"):
         evaluator(Placement(NETWORK.plain.specs[:-1]), BUDGET, 0)
 
 

@@ -80,5 +80,5 @@ def test_gpus_are_used_where_they_are_and_no_more_than_there_are(monkeypatch):
 
 
 def test_a_batch_that_cannot_be_shared_evenly_is_refused():
-    with pytest.raises(TrainingError, match="batch_size is 16, which 3 devices cannot share evenly"):
+    with pytest.raises(TrainingError, match="batch_size is 16, which cannot be divided evenly among 3 devices"):
         choose_hardware(FitSettings(accelerator="cpu", devices=3))

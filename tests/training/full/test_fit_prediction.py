@@ -202,7 +202,7 @@ def test_a_file_that_no_prediction_made_is_never_written_over(tmp_path):
     before = (tmp_path / "data" / "masks" / "a.png").read_bytes()
     for images in ("images", "masks"):  # the truth of the images, and an input itself
         with pytest.raises(
-            UsageError, match=r"masks/a\.png: was not made by a prediction and would be written over"
+            UsageError, match=r"masks/a\.png: was not written by a prediction and would be overwritten"
         ):
             predict(architecture, weights, [tmp_path / "data" / images], tmp_path / "data", accelerator="cpu")
     assert (tmp_path / "data" / "masks" / "a.png").read_bytes() == before
@@ -252,5 +252,5 @@ def test_nothing_is_written_into_a_data_set(tmp_path):
     image = data / "images" / "train" / "a.png"
     Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(image)
     for output in (data, data / "masks" / "new"):
-        with pytest.raises(UsageError, match=r"is within the data set .*, into which nothing is written"):
+        with pytest.raises(UsageError, match=r"is inside the data set .*, where nothing is written"):
             predict(architecture, weights, [image], output)

@@ -313,7 +313,7 @@ def test_data_of_other_channels_and_classes_are_refused_with_both_numbers(tmp_pa
     channels, classes = error.value.problems
     assert "takes images of 3 channels, those of grey have 1; set in_channels" in channels
     number = len(tiny_data.classes)
-    assert f"tells {number} classes apart, grey has 2 (background, nucleus); set classes" in classes
+    assert f"has {number} classes, grey has 2 (background, nucleus); set classes" in classes
     assert not (tmp_path / "run").exists()
 
 
@@ -354,9 +354,9 @@ def test_a_run_whose_attention_began_otherwise_is_left_alone(undisturbed, tmp_pa
 
 def test_a_folder_of_other_files_is_left_alone(tmp_path, tiny_architecture, tiny_data):
     (tmp_path / "thesis.tex").write_text("x")
-    with pytest.raises(TrainingError, match="holds files that are no run of 'nas-attn train'"):
+    with pytest.raises(TrainingError, match="holds files that are not a run of 'nas-attn train'"):
         train(tiny_architecture, tiny_data, SETTINGS, tmp_path)
-    with pytest.raises(TrainingError, match="holds files that are no run"):
+    with pytest.raises(TrainingError, match="holds files that are not a run"):
         train(tiny_architecture, tiny_data, SETTINGS, tmp_path / "thesis.tex")
 
 

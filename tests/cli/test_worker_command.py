@@ -130,7 +130,7 @@ def test_a_stopped_worker_frees_its_trial_at_once(tmp_path, number):
     printed, errors = worker.communicate(timeout=100)
 
     assert worker.returncode == 130
-    assert "Stopped. The trials under way are free for others; study 's' goes on." in printed
+    assert "Stopped. Other workers take over the running trials; study 's' continues." in printed
     assert errors == "nas-attn: interrupted\n"
     _, errors = search.communicate(timeout=250)
     assert (search.returncode, errors) == (0, "")

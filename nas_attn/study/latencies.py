@@ -27,7 +27,7 @@ SECONDS = 8.0
 """Seconds for one image, and as many for a batch, after which no further round starts; a quiet machine needs
 less."""
 _SHARE = 0.02
-"""Maximum share of the time of its trials that a search spends on each of the two."""
+"""Maximum share of the trials' time that a search spends on timing single images, and again on timing batches."""
 _MOST_PARAMETERS = 250_000_000
 """Maximum total for all networks, which are in memory at once."""
 

@@ -27,7 +27,7 @@ Listener = Callable[[Sequence[TrialRecord]], None]
 _LOOK_SECONDS = 2.0
 """Time between two looks at the trials of other processes, while this process has work of its own."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
-"""The same while it only waits for others; it grows from the first to the second."""
+"""Pause between two looks while this process only waits for others; it grows from the first to the second."""
 
 log = logging.getLogger(__name__)
 

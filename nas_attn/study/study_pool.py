@@ -80,7 +80,8 @@ def packed_images(resolved: Resolved, folder: StudyFolder) -> Path:
 
 
 def packed_if_writable(resolved: Resolved, folder: StudyFolder) -> Path | None:
-    """The same for readers of a study; None if its folder cannot be written, so that images stay in memory.
+    """The folder of packed images for readers of a study; None if the study's folder cannot be written, so that
+    images stay in memory.
 
     Raises:
         StudyError: files of others are in their place.

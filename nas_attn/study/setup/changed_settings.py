@@ -118,7 +118,7 @@ def mend(difference: Difference, begun: Ledger, asked: Resolved) -> str:
 
 
 def _steps(difference: Difference, begun: Mapping[str, Any]) -> str:
-    """A ladder with its last rung as steps, whatever was asked; without one, the steps, whatever the space has."""
+    """Options for the steps: the study's ladder with its last rung, or the steps alone if it has no ladder."""
     ladder, steps = begun.get("ladder"), begun["budget"]["steps"]
     start = begun.get("ladder start", SCRATCH)
     if ladder is None:

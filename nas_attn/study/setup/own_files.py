@@ -117,7 +117,7 @@ def _lines(path: Path) -> tuple[str, str]:
 
 
 def _stored_in(folder: StudyFolder) -> str | None:
-    """The storage of the study whose files are in a folder, from its study file; None if that does not say."""
+    """The storage that a folder's study file names; None if it names none."""
     first, second = _lines(folder.settings)
     if not first.startswith(_COMMAND):
         return HERE if folder.has_database and Ledger.exists(folder.default_url, folder.name) else None

@@ -19,7 +19,7 @@ _FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 
 
 def pick(ranking: Ranking, how: str = "best") -> RankedPlacement:
-    """One placement of a ranking. Only complete trials are ranked, so only what was evaluated can be picked.
+    """Select a placement of a ranking. Only placements with complete trials are ranked and can be picked.
 
     Args:
         ranking: of a study.

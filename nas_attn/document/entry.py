@@ -16,17 +16,18 @@ Scalar = None | bool | int | float | str
 
 @dataclass(frozen=True)
 class FileKind:
-    """What errors say of a kind of files, and how much such a file may hold.
+    """A kind of files: its words in error messages, and its limits.
 
     Args:
         noun: such as ``a search space``.
-        starts: with what the file starts, such as ``version: 1``.
-        error: what is raised for a file that is wrong.
-        example: what to name in place of a folder.
-        missing: what to do where there is no such file.
-        most_values: how many values it may have.
-        most_bytes: how large it may be.
-        is_typed: numbers, true, false and null are told from texts; otherwise every value is a text.
+        starts: first line of such a file, such as ``version: 1``.
+        error: raised for a file with errors.
+        example: what to name instead of a folder.
+        missing: what to do if there is no such file.
+        most_values: maximum number of values.
+        most_bytes: maximum size.
+        is_typed: whether numbers, true, false and null are distinguished from texts; otherwise every value is a
+            text.
     """
 
     noun: str
